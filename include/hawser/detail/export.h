@@ -1,0 +1,3 @@
+#pragma once
+
+#define HAWSER_API __attribute__((visibility("default")))

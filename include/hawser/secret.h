@@ -1,0 +1,31 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace hawser {
+
+/// A CHAP secret. It cannot be printed or compared, and its memory is wiped when it goes away.
+class Secret {
+ public:
+  Secret() = default;
+  explicit Secret(std::string_view bytes) : bytes_(bytes) {}
+  Secret(const Secret&) = default;
+  Secret(Secret&& other) noexcept;
+  Secret& operator=(const Secret& other);
+  Secret& operator=(Secret&& other) noexcept;
+  ~Secret();
+
+  bool empty() const noexcept { return bytes_.empty(); }
+  std::size_t size() const noexcept { return bytes_.size(); }
+
+  /// The bytes themselves: only for the code that puts them on the wire.
+  std::string_view reveal() const noexcept { return bytes_; }
+
+ private:
+  void wipe() noexcept;
+
+  std::string bytes_{};
+};
+
+}  // namespace hawser

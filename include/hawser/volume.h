@@ -1,0 +1,81 @@
+// What to attach: the typed form of the connection properties that a storage controller hands out.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "hawser/portal.h"
+#include "hawser/secret.h"
+
+namespace hawser {
+
+/// Largest LUN that SAM-5 flat space addressing can carry (14 bits).
+inline constexpr std::uint16_t kLunMax = 16383;
+
+/// Whether the result must be, may be or must not be a multipath map.
+enum class Multipath { required, preferred, off };
+
+enum class AccessMode { read_write, read_only };
+
+/// How a LUN is coded on the wire (SAM-5 section 4.7): peripheral device addressing below 256 and
+/// flat space above it, or flat space always.
+enum class LunAddressing { automatic, flat };
+
+/// One way to the volume: a portal, the target behind it, and the volume's LUN there.
+struct PathSpec {
+  Portal portal;
+  std::string target;     ///< IQN, EUI or NAA name; 1..223 bytes.
+  std::uint16_t lun = 0;  ///< 0..kLunMax.
+
+  bool operator==(const PathSpec&) const = default;
+};
+
+/// CHAP credentials. The incoming pair authenticates the target to us (mutual CHAP) and needs the
+/// outgoing one.
+struct Chap {
+  std::string username;     ///< 1..255 bytes.
+  Secret password;          ///< 1..255 bytes.
+  std::string username_in;  ///< Empty: no mutual CHAP.
+  Secret password_in;
+};
+
+/// A volume, and how to reach it. A value.
+struct VolumeSpec {
+  std::vector<PathSpec> paths;      ///< 1..64, without duplicates.
+  std::optional<Chap> chap;         ///< For logins.
+  std::optional<Chap> discovery_chap;
+  AccessMode access_mode = AccessMode::read_write;
+  LunAddressing addressing = LunAddressing::automatic;
+  std::string volume_id;            ///< The controller's name of the volume; may be empty.
+  std::string expected_wwid;        ///< The unit must have this identity; empty: any.
+  std::string iface = "default";    ///< open-iscsi iface name.
+  bool enforce_multipath = false;   ///< Same as asking for Multipath::required.
+  std::optional<std::uint32_t> min_paths;     ///< See AttachOptions::min_paths.
+  std::optional<std::chrono::nanoseconds> grace;  ///< See AttachOptions::grace.
+  std::vector<std::string> notes;   ///< Keys that were accepted and ignored, one line each.
+};
+
+/// Largest specification document that parse_volume_spec() reads, in bytes.
+inline constexpr std::size_t kSpecBytesMax = 1024 * 1024;
+
+/// Parses the JSON document of the command line's contract: the properties that Cinder hands out,
+/// bare or inside {"driver_volume_type": "iscsi", "data": {...}}.
+///
+/// @errors  invalid_argument, naming the key.
+/// @threads Safe from several threads at once.
+Result<VolumeSpec> parse_volume_spec(std::string_view json);
+
+/// Checks what a caller put together by hand by the same rules as parse_volume_spec().
+///
+/// @errors  invalid_argument, naming the field.
+Status validate(const VolumeSpec& spec);
+
+/// The stable identifier of the attachment that `spec` leads to: the same for every list of portals
+/// of the same targets and LUNs. 16 lower-case hex digits.
+std::string attachment_id(const VolumeSpec& spec);
+
+}  // namespace hawser

@@ -1,0 +1,183 @@
+// The one seam to the operating system: what the engine may ask of a host. LinuxHost is the real
+// one; tests/sim has a simulated one that can fail and crash at every call.
+//
+// Every call that takes a Ctx returns by its deadline. Errors carry Outcome::unknown when a change
+// was asked for and may still happen; otherwise nothing has changed. Thread-safe.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "hawser/attachment.h"
+#include "hawser/ctx.h"
+#include "hawser/volume.h"
+
+#include "model/login.h"
+#include "model/map.h"
+#include "model/scsi_device.h"
+#include "model/session.h"
+
+namespace hawser {
+
+// Runs tasks side by side. The engine's threads, and the simulation's turn-taking.
+class Crew {
+ public:
+  virtual ~Crew() = default;  // Waits until every task has returned.
+
+  // Starts a task. It gets `ctx`, may block only in calls that take it, and must not throw.
+  virtual void start(const Ctx& ctx, std::function<void(const Ctx&)> task) = 0;
+
+  // Waits until a task that had not been reported yet has returned; false if none is left.
+  // Errors: deadline_exceeded, cancelled; the tasks go on.
+  virtual Result<bool> wait_one(const Ctx& ctx) = 0;
+
+  // Asks every task to stop, by its Ctx.
+  virtual void request_stop() = 0;
+};
+
+// What multipathd makes of a path that is offered to it.
+enum class PathVerdict {
+  not_running,  // No multipathd: the map is all ours.
+  accepted,     // It knows the path, and has or will have a map for it.
+  undecided,    // It does not know the device yet, or did not answer in time.
+  blacklisted,  // It would destroy a map over this path.
+};
+
+class Host {
+ public:
+  virtual ~Host() = default;
+
+  virtual std::unique_ptr<Crew> crew() = 0;
+
+  // Identifies the running kernel: its state does not outlive this.
+  virtual Result<std::string> boot_id() = 0;
+
+  // Milliseconds since boot, sleep included: comparable between processes of one boot.
+  virtual std::int64_t uptime_ms() = 0;
+
+  // Seconds since 1970, for people who read the log.
+  virtual std::int64_t wall_time_s() = 0;
+
+  // Errors: permission_denied (not root), unavailable (no iscsid), unsupported (an iscsid whose
+  // layout is unknown; no multipath target in the kernel when `multipath` asks for it).
+  virtual Status check_ready(const Ctx& ctx, Multipath multipath) = 0;
+
+  // Numeric addresses of a host name, or the address itself. Errors: not_found, unavailable.
+  virtual Result<std::vector<std::string>> resolve(const Ctx& ctx, const std::string& name) = 0;
+
+  // --- sessions ---------------------------------------------------------------------------------
+
+  virtual Result<std::vector<Session>> sessions(const Ctx& ctx) = 0;
+
+  // Returns once the session is logged in, in the kernel's eyes. A login that was sent cannot be
+  // taken back: deadline_exceeded and cancelled are Outcome::unknown, and the session may still come.
+  // Errors: already_exists (such a session exists or is being made), unauthenticated, unavailable,
+  // protocol, deadline_exceeded, cancelled; with iscsi_status where iscsid gave one.
+  virtual Result<Session> login(const Ctx& ctx, const LoginRequest& request) = 0;
+
+  // True if iscsid is still trying a first login, ours or anybody's.
+  virtual Result<bool> login_in_flight(const Ctx& ctx) = 0;
+
+  // Returns once the session is gone from sysfs. A session that is not there is success.
+  virtual Status logout(const Ctx& ctx, std::uint32_t sid) = 0;
+
+  // How long I/O waits for a lost session before it fails. Survives a restart of iscsid.
+  virtual Status set_recovery_timeout(const Ctx& ctx, std::uint32_t sid,
+                                      std::chrono::seconds timeout) = 0;
+
+  virtual Result<SessionReport::Counters> counters(const Ctx& ctx, std::uint32_t sid) = 0;
+
+  virtual Result<std::vector<DiscoveredTarget>> discover(const Ctx& ctx, const Portal& portal,
+                                                         const std::optional<Chap>& chap) = 0;
+
+  // open-iscsi's node record of a session; written atomically, under open-iscsi's own lock. The
+  // secrets of `request` are in it. False: there was one already, left alone.
+  virtual Result<bool> add_node_record(const Ctx& ctx, const LoginRequest& request) = 0;
+  // Removes the record that add_node_record() made; one that is not there is success.
+  virtual Status remove_node_record(const Ctx& ctx, const LoginRequest& request) = 0;
+
+  // --- SCSI devices -----------------------------------------------------------------------------
+
+  // Has the kernel look at exactly this LUN of this session. It may find nothing: then there is no
+  // device, and no error.
+  virtual Status scan(const Ctx& ctx, const Session& session, std::uint32_t lun) = 0;
+
+  // The disks of a session. Devices that vanish while we look are left out.
+  virtual Result<std::vector<ScsiDevice>> devices(const Ctx& ctx, std::uint32_t sid) = 0;
+
+  // Waits until the disk is there with a size and an identity. Errors: deadline_exceeded.
+  virtual Result<ScsiDevice> wait_for_device(const Ctx& ctx, const Session& session,
+                                             std::uint32_t lun) = 0;
+
+  // Has the kernel read size and identity again.
+  virtual Status rescan(const Ctx& ctx, const ScsiDevice& device) = 0;
+
+  // Deletes a SCSI device and returns once it is gone from sysfs. Gone already is success.
+  virtual Status remove_device(const Ctx& ctx, const ScsiDevice& device) = 0;
+
+  // Reads a little from the path itself: proof that it is alive.
+  virtual Status probe(const Ctx& ctx, const ScsiDevice& device) = 0;
+
+  // The WWID under which udev and multipathd know the device, or will.
+  virtual Result<std::string> wwid(const Ctx& ctx, const ScsiDevice& device) = 0;
+
+  // --- maps -------------------------------------------------------------------------------------
+
+  // nullopt if there is none. Errors are those of the question, never "not_found".
+  virtual Result<std::optional<Map>> find_map(const Ctx& ctx, const std::string& uuid) = 0;
+
+  // Partition maps (kpartx) over the map of this WWID.
+  virtual Result<std::vector<Map>> partition_maps(const Ctx& ctx, const std::string& wwid) = 0;
+
+  // Errors: already_exists (name or uuid is taken: the other's map is there to be used), busy (a
+  // path is claimed by somebody else).
+  virtual Status create_map(const Ctx& ctx, const Map& map) = 0;
+
+  // Loads `table` into a live map and switches to it. The map is never left suspended.
+  virtual Status reload_map(const Ctx& ctx, const Map& map, const MapTable& table) = 0;
+
+  // Removes by uuid; a map that is not there is success. Errors: busy (it is open).
+  virtual Status remove_map(const Ctx& ctx, const std::string& uuid) = 0;
+
+  // Replaces the table by one that fails all I/O: frees whoever is stuck, loses what was queued.
+  virtual Status wipe_map(const Ctx& ctx, const std::string& uuid) = 0;
+
+  virtual Status reinstate_path(const Ctx& ctx, const std::string& uuid, const DevT& dev) = 0;
+
+  // Waits until udev has handled the map, so that its links are there. Errors: deadline_exceeded,
+  // which is a warning to most.
+  virtual Status wait_for_udev(const Ctx& ctx, const std::string& uuid) = 0;
+
+  // Waits until udev's links of the map are gone.
+  virtual Status wait_for_udev_gone(const Ctx& ctx, const std::string& uuid) = 0;
+
+  // --- whoever else works on maps ---------------------------------------------------------------
+
+  virtual Result<PathVerdict> offer_path(const Ctx& ctx, const ScsiDevice& device) = 0;
+
+  // The list of WWIDs that multipath-tools and LVM take for multipath (/etc/multipath/wwids).
+  // True if it was added, false if it was there.
+  virtual Result<bool> remember_wwid(const Ctx& ctx, const std::string& wwid) = 0;
+  virtual Status forget_wwid(const Ctx& ctx, const std::string& wwid) = 0;
+
+  // --- use and data -----------------------------------------------------------------------------
+
+  // Who holds a block device ("dm-3", "sdb"), in words for people: mounts, devices stacked on it,
+  // open counts. Empty: nobody that can be seen.
+  virtual Result<std::vector<std::string>> holders(const Ctx& ctx, const std::string& device) = 0;
+
+  // Waits until nobody has the map open but `partition` maps over it.
+  // Errors: busy at the deadline.
+  virtual Status wait_until_unused(const Ctx& ctx, const std::string& uuid) = 0;
+
+  // Opens the block device, fsyncs and closes it: collects a write error that nobody has seen, and
+  // empties the target's volatile cache. Runs on a worker that may be left behind.
+  // Errors: io (data was lost), deadline_exceeded (outcome unknown).
+  virtual Status flush(const Ctx& ctx, const std::string& node) = 0;
+};
+
+}  // namespace hawser

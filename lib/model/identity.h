@@ -1,0 +1,43 @@
+// What a logical unit says it is.
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace hawser {
+
+// One designator of VPD page 0x83 that names the logical unit (association 0).
+// Source: SPC-5 section 7.7.6.
+struct Designator {
+  std::uint8_t type = 0;      // 1 T10 vendor, 2 EUI-64, 3 NAA, 8 SCSI name, ...
+  std::uint8_t code_set = 0;  // 1 binary, 2 ASCII, 3 UTF-8.
+  std::string bytes{};        // As on the wire.
+
+  auto operator<=>(const Designator&) const = default;
+};
+
+// All that a unit says about itself. Two units are the same when they are equal in every part that
+// both have.
+struct Identity {
+  std::vector<Designator> designators{};  // Sorted, without duplicates.
+  std::string serial{};                   // VPD page 0x80, trimmed; may be empty.
+
+  bool operator==(const Identity&) const = default;
+  bool empty() const { return designators.empty() && serial.empty(); }
+};
+
+// False if any part that both have differs, or if either has none at all: what cannot be compared
+// is not taken for the same.
+bool same_unit(const Identity& a, const Identity& b);
+
+// The WWID that udev's ID_SERIAL and multipath-tools derive from the designators (sg3-utils rule
+// order: NAA 6, NAA 5, NAA 2, EUI-64, SCSI name, T10, NAA 3); empty if there is none.
+std::string wwid_of(const Identity& identity);
+
+// True if `expected` (a WWID as above, or bare NAA/EUI hex digits, with or without a "naa." or
+// "eui." or "0x" prefix) names a designator of this unit. Letter case of hex digits is ignored.
+bool matches_wwid(const Identity& identity, const std::string& expected);
+
+}  // namespace hawser

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <compare>
+#include <cstdint>
+#include <string>
+
+#include "model/identity.h"
+
+namespace hawser {
+
+// SCSI address: host, channel, target, LUN (the kernel's number, see lun.h).
+struct Hctl {
+  std::uint32_t host = 0;
+  std::uint32_t channel = 0;
+  std::uint32_t target = 0;
+  std::uint64_t lun = 0;
+
+  auto operator<=>(const Hctl&) const = default;
+};
+std::string to_string(const Hctl& hctl);  // "3:0:0:1"
+
+// Device number, as device-mapper tables write it.
+struct DevT {
+  std::uint32_t major = 0;
+  std::uint32_t minor = 0;
+
+  auto operator<=>(const DevT&) const = default;
+};
+std::string to_string(const DevT& dev);  // "8:16"
+
+// One disk of an iSCSI session, as sysfs shows it.
+struct ScsiDevice {
+  Hctl hctl{};
+  std::uint32_t sid = 0;
+  std::string name{};  // "sdb"
+  DevT dev{};
+  std::uint64_t sectors = 0;  // Of 512 bytes.
+  std::string state{};        // "running", "blocked", "transport-offline", ...
+  bool read_only = false;
+  Identity identity{};  // The pages that the kernel read when it scanned; a snapshot.
+};
+
+}  // namespace hawser
