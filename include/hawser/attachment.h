@@ -14,71 +14,72 @@ namespace hawser {
 
 /// One path of an attachment, as the kernel shows it now.
 struct PathReport {
-  Portal portal;
-  std::string target;
+  Portal portal{};
+  std::string target{};
   std::uint16_t lun = 0;
   /// "active", "faulty" (in the map, failed), "blocked" (session lost, I/O waits), "pending" (login
   /// sent, not answered), "failed" (did not come), "missing" (was there, is gone).
-  std::string state;
-  std::optional<std::uint32_t> sid;  ///< N of /sys/class/iscsi_session/sessionN.
-  std::string hctl;                  ///< "3:0:0:0", or empty.
-  std::string device;                ///< "sdb", or empty.
-  std::optional<std::chrono::nanoseconds> login_time;
-  std::optional<Error> error;        ///< Why the path did not come.
+  std::string state{};
+  std::optional<std::uint32_t> sid{};  ///< N of /sys/class/iscsi_session/sessionN.
+  std::string hctl{};                  ///< "3:0:0:0", or empty.
+  std::string device{};                ///< "sdb", or empty.
+  std::optional<std::chrono::nanoseconds> login_time{};
+  std::optional<Error> error{};  ///< Why the path did not come.
 };
 
 /// An attached volume.
 struct Attachment {
-  std::string id;
-  std::string path;         ///< Device node to use now: "/dev/dm-3" or "/dev/sdb".
-  std::string stable_path;  ///< A link that keeps pointing to the volume.
-  std::string wwid;         ///< What udev calls ID_SERIAL.
+  std::string id{};
+  std::string path{};         ///< Device node to use now: "/dev/dm-3" or "/dev/sdb".
+  std::string stable_path{};  ///< A link that keeps pointing to the volume.
+  std::string wwid{};         ///< What udev calls ID_SERIAL.
   std::uint64_t size_bytes = 0;
   bool read_only = false;
-  bool multipath = false;   ///< `path` is a multipath map.
-  bool degraded = false;    ///< Fewer paths than the specification names.
+  bool multipath = false;  ///< `path` is a multipath map.
+  bool degraded = false;   ///< Fewer paths than the specification names.
   bool already_attached = false;
-  std::string volume_id;
-  std::string status;       ///< "attached", "attaching", "detaching", or "stale" (the kernel shows none).
-  std::vector<PathReport> paths;
-  std::vector<std::string> warnings;
+  std::string volume_id{};
+  std::string
+      status{};  ///< "attached", "attaching", "detaching", or "stale" (the kernel shows none).
+  std::vector<PathReport> paths{};
+  std::vector<std::string> warnings{};
   std::chrono::nanoseconds elapsed{0};
 };
 
 struct DetachReport {
-  std::string id;
+  std::string id{};
   bool was_attached = true;  ///< False: there was nothing to do.
   bool flushed = true;       ///< Everything written is on the target.
   bool data_at_risk = false;
-  std::vector<std::string> leftovers;
-  std::vector<std::string> warnings;
+  std::vector<std::string> leftovers{};
+  std::vector<std::string> warnings{};
   std::chrono::nanoseconds elapsed{0};
 };
 
 struct RecoverReport {
-  std::vector<std::string> undone;     ///< Ids of attachments whose attach was undone.
-  std::vector<std::string> completed;  ///< Ids whose detach was completed, or late logins reaped.
+  std::vector<std::string> undone{};     ///< Ids of attachments whose attach was undone.
+  std::vector<std::string> completed{};  ///< Ids whose detach was completed, or late logins reaped.
   struct Failure {
     std::string id;
     Error error;
   };
-  std::vector<Failure> failed;
+  std::vector<Failure> failed{};
 };
 
 /// A target, as a discovery session lists it.
 struct DiscoveredTarget {
-  std::string target;
-  std::vector<Portal> portals;
+  std::string target{};
+  std::vector<Portal> portals{};
 };
 
 /// An iSCSI session of this host, whoever made it.
 struct SessionReport {
   std::uint32_t sid = 0;
-  std::string target;
-  Portal portal;
-  std::string iface;
-  std::string state;  ///< "LOGGED_IN", "FAILED" or "FREE": the kernel's words.
-  std::vector<std::string> devices;
+  std::string target{};
+  Portal portal{};
+  std::string iface{};
+  std::string state{};  ///< "LOGGED_IN", "FAILED" or "FREE": the kernel's words.
+  std::vector<std::string> devices{};
   /// Counters of connection 0 as iscsid reports them; empty if it did not answer.
   struct Counters {
     std::uint64_t tx_bytes = 0;
@@ -88,7 +89,7 @@ struct SessionReport {
     std::uint32_t digest_errors = 0;
     std::uint32_t timeout_errors = 0;
   };
-  std::optional<Counters> counters;
+  std::optional<Counters> counters{};
 };
 
 }  // namespace hawser

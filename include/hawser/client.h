@@ -23,9 +23,9 @@ namespace hawser {
 struct Event {
   enum class Level { debug, info, warning, error };
   Level level = Level::info;
-  std::string_view name;     ///< Stable: "login.sent".
-  std::string text;          ///< For people. Never holds a secret.
-  std::string portal{};      ///< The path it is about, if any.
+  std::string_view name;  ///< Stable: "login.sent".
+  std::string text;       ///< For people. Never holds a secret.
+  std::string portal{};   ///< The path it is about, if any.
 };
 
 struct ClientOptions {
@@ -67,7 +67,8 @@ class HAWSER_API Client {
   ~Client();
 
   /// Attaches a volume: logs in on every path in parallel, scans its one LUN, checks that all paths
-  /// show the same unit, and builds the map. A volume that is attached already is returned as it is.
+  /// show the same unit, and builds the map. A volume that is attached already is returned as it
+  /// is.
   ///
   /// @blocks  Up to ctx.deadline, and then up to 30 s to undo.
   /// @errors  invalid_argument, permission_denied, unavailable (no portal could be used; see

@@ -26,9 +26,9 @@ class SystemClock final : public Clock {
 
 /// How long a call may take, and how to stop it.
 struct Ctx {
-  const Clock& clock;                       ///< Must outlive the call.
-  TimePoint deadline = TimePoint::max();    ///< max() means no deadline.
-  std::stop_token stop{};                   ///< A stop request cancels the call.
+  const Clock& clock;                     ///< Must outlive the call.
+  TimePoint deadline = TimePoint::max();  ///< max() means no deadline.
+  std::stop_token stop{};                 ///< A stop request cancels the call.
 
   /// @errors  cancelled, deadline_exceeded.
   Status check() const;

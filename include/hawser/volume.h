@@ -45,18 +45,18 @@ struct Chap {
 
 /// A volume, and how to reach it. A value.
 struct VolumeSpec {
-  std::vector<PathSpec> paths;      ///< 1..64, without duplicates.
-  std::optional<Chap> chap;         ///< For logins.
+  std::vector<PathSpec> paths;  ///< 1..64, without duplicates.
+  std::optional<Chap> chap;     ///< For logins.
   std::optional<Chap> discovery_chap;
   AccessMode access_mode = AccessMode::read_write;
   LunAddressing addressing = LunAddressing::automatic;
-  std::string volume_id;            ///< The controller's name of the volume; may be empty.
-  std::string expected_wwid;        ///< The unit must have this identity; empty: any.
-  std::string iface = "default";    ///< open-iscsi iface name.
-  bool enforce_multipath = false;   ///< Same as asking for Multipath::required.
-  std::optional<std::uint32_t> min_paths;     ///< See AttachOptions::min_paths.
+  std::string volume_id;                   ///< The controller's name of the volume; may be empty.
+  std::string expected_wwid;               ///< The unit must have this identity; empty: any.
+  std::string iface = "default";           ///< open-iscsi iface name.
+  bool enforce_multipath = false;          ///< Same as asking for Multipath::required.
+  std::optional<std::uint32_t> min_paths;  ///< See AttachOptions::min_paths.
   std::optional<std::chrono::nanoseconds> grace;  ///< See AttachOptions::grace.
-  std::vector<std::string> notes;   ///< Keys that were accepted and ignored, one line each.
+  std::vector<std::string> notes;  ///< Keys that were accepted and ignored, one line each.
 };
 
 /// Largest specification document that parse_volume_spec() reads, in bytes.

@@ -1,1 +1,212 @@
-// Being written.
+#include "engine/attach.h"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <utility>
+
+#include "engine/gather.h"
+#include "engine/recover.h"
+#include "engine/report.h"
+#include "engine/take_down.h"
+#include "engine/unit.h"
+#include "model/lun.h"
+
+namespace hawser {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kUndoBudget = 30s;
+
+// udev's own work on the map takes a second or so; what takes longer is not worth failing for.
+constexpr auto kUdevBudget = 15s;
+
+// What the caller asked for, with the specification's own wishes worked in.
+AttachOptions effective(const VolumeSpec& spec, AttachOptions options) {
+  if (spec.enforce_multipath && options.multipath == Multipath::preferred) {
+    options.multipath = Multipath::required;
+  }
+  if (spec.min_paths) options.min_paths = *spec.min_paths;
+  if (spec.grace) options.grace = *spec.grace;
+  options.min_paths = std::max(options.min_paths, 1U);
+  return options;
+}
+
+// Portals with numeric addresses. A name with several addresses stands for several portals; two
+// that turn out to be one are one.
+Result<std::vector<LoggedPath>> resolve_paths(const Ctx& ctx, Host& host, const VolumeSpec& spec) {
+  std::vector<LoggedPath> paths;
+  for (const PathSpec& path : spec.paths) {
+    Result<std::vector<std::string>> addresses = host.resolve(ctx, path.portal.host);
+    if (!addresses) {
+      return std::move(addresses)
+          .error()
+          .with(Stage::resolve)
+          .with_path(to_string(path.portal), path.target, path.lun);
+    }
+    for (const std::string& address : *addresses) {
+      LoggedPath logged{.spec = path, .kernel_lun = kernel_lun(path.lun, spec.addressing)};
+      logged.key = {
+          .target = path.target, .address = address, .port = path.portal.port, .iface = spec.iface};
+      const auto same = [&](const LoggedPath& p) { return p.key == logged.key; };
+      if (std::none_of(paths.begin(), paths.end(), same)) paths.push_back(std::move(logged));
+    }
+  }
+  return paths;
+}
+
+// One attach, from begin to commit. Undone by its caller if it fails.
+class Attach {
+ public:
+  Attach(Operation& operation, const VolumeSpec& spec, const AttachOptions& options)
+      : operation_(operation), spec_(spec), options_(options) {}
+
+  Result<Attachment> run(const Ctx& ctx, const LogState& before) {
+    HAWSER_TRY(begin(ctx));
+    Unit unit(operation_, spec_, options_.multipath, before.identity);
+    Gatherer gatherer(operation_, {.chap = spec_.chap ? &*spec_.chap : nullptr,
+                                   .login_timeout = options_.login_timeout,
+                                   .node_record = options_.node_record});
+    HAWSER_TRY(options_.multipath == Multipath::off
+                   ? gatherer.first_good(ctx, paths_, unit)
+                   : gatherer.all(ctx, paths_, unit, options_.min_paths, options_.grace));
+    HAWSER_TRY(unit.settle(ctx));
+    if (unit.has_map()) await_udev(ctx, unit);
+    // Nothing may fail after the commit: what is committed is not undone.
+    HAWSER_TRY_ASSIGN(Attachment attachment, describe(ctx, unit, gatherer.errors()));
+    HAWSER_TRY(commit(unit));
+    return attachment;
+  }
+
+  // True if a commit was tried. Whether it is in the log is then for recover() to find out: undoing
+  // what a log on disk calls attached would leave something in between after a crash.
+  bool is_committing() const { return is_committing_; }
+
+ private:
+  Status begin(const Ctx& ctx) {
+    HAWSER_TRY_ASSIGN(paths_, resolve_paths(ctx, operation_.host(), spec_));
+    LogState start;
+    HAWSER_TRY_ASSIGN(start.boot_id, operation_.host().boot_id());
+    start.volume_id = spec_.volume_id;
+    start.read_only = spec_.access_mode == AccessMode::read_only;
+    start.paths = paths_;
+    return operation_.mark(RecordType::begin, step::kAttach, begin_fields(start));
+  }
+
+  void await_udev(const Ctx& ctx, const Unit& unit) {
+    operation_.tell(Event::Level::info, "udev.wait", "waiting for udev to show the map");
+    const Status shown = operation_.host().wait_for_udev(ctx.within(kUdevBudget),
+                                                         std::string(kMapUuidPrefix) + unit.wwid());
+    if (!shown) operation_.warn("udev.slow", shown.error().message());
+  }
+
+  Status commit(const Unit& unit) {
+    is_committing_ = true;
+    Status committed = operation_.mark(RecordType::commit, step::kAttach,
+                                       {{"multipath", unit.has_map() ? "1" : "0"}});
+    if (committed) return ok();
+    return std::move(committed).error().with(Outcome::unknown);
+  }
+
+  Result<Attachment> describe(const Ctx& ctx, const Unit& unit,
+                              const std::map<SessionKey, Error>& errors) const {
+    HAWSER_TRY_ASSIGN(LogState state, operation_.state());
+    state.phase = Phase::attached;
+    state.is_multipath = unit.has_map();
+    HAWSER_TRY_ASSIGN(Attachment attachment,
+                      report(ctx, operation_.host(), operation_.id(), state));
+    for (std::size_t i = 0; i < attachment.paths.size(); ++i) {
+      const auto error = errors.find(state.paths[i].key);
+      if (error == errors.end()) continue;
+      attachment.paths[i].error = error->second;
+      if (attachment.paths[i].state != "pending") attachment.paths[i].state = "failed";
+    }
+    if (!attachment.multipath && options_.multipath != Multipath::off) {
+      attachment.degraded = true;
+    }
+    attachment.warnings = operation_.warnings();
+    return attachment;
+  }
+
+  Operation& operation_;
+  const VolumeSpec& spec_;
+  const AttachOptions& options_;
+  std::vector<LoggedPath> paths_{};
+  bool is_committing_ = false;
+};
+
+Error roll_back(const Ctx& ctx, Operation& operation, const LogState& before, Error cause) {
+  const Ctx undo_ctx = ctx.for_undo(kUndoBudget);
+  operation.tell(Event::Level::warning, "attach.undo", "undoing: " + cause.message());
+  const auto undo = [&]() -> Status {
+    HAWSER_TRY_ASSIGN(const LogState state, operation.state());
+    HAWSER_TRY(undo_attach(undo_ctx, operation, state));
+    // What the log knew of the volume before is kept: its identity is worth comparing.
+    if (before.identity.empty()) return operation.forget();
+    return operation.mark(RecordType::abort, step::kAttach);
+  };
+  const Status undone = undo();
+  if (undone) return std::move(cause).with(Outcome::unchanged);
+  return std::move(cause)
+      .with(undone.error().message() + "; what is left is in the log of " + operation.id() +
+            ", run recover; the cause was")
+      .with(Outcome::unknown);
+}
+
+// What stands in the way of a new attach is cleared; what is attached already is the answer.
+Result<std::optional<Attachment>> settle_the_past(const Ctx& ctx, Operation& operation) {
+  HAWSER_TRY_ASSIGN(LogState state, operation.state());
+  if (state.phase == Phase::attaching || state.phase == Phase::detaching) {
+    HAWSER_TRY(recover_one(ctx, operation, state));
+    HAWSER_TRY_ASSIGN(state, operation.state());
+  }
+  if (state.phase != Phase::attached) return std::optional<Attachment>{};
+  HAWSER_TRY_ASSIGN(Attachment attachment, report(ctx, operation.host(), operation.id(), state));
+  if (attachment.status == "attached") {
+    attachment.already_attached = true;
+    attachment.warnings.push_back("was attached already");
+    return {std::move(attachment)};
+  }
+  // Somebody tore it down behind our back, or the host was started again.
+  operation.warn("attach.stale",
+                 "an attachment in the log is gone from the kernel: attaching anew");
+  HAWSER_TRY(dismantle(ctx, operation, state));
+  return std::optional<Attachment>{};
+}
+
+}  // namespace
+
+Result<Attachment> attach(const Ctx& ctx, const Environment& environment, const VolumeSpec& spec,
+                          const AttachOptions& asked) {
+  const TimePoint start = ctx.clock.now();
+  HAWSER_TRY(validate(spec));
+  const AttachOptions options = effective(spec, asked);
+  if (options.min_paths > spec.paths.size()) {
+    return Error(Errc::invalid_argument, "min_paths is " + std::to_string(options.min_paths) +
+                                             ", but there are only " +
+                                             std::to_string(spec.paths.size()) + " portals")
+        .with(Stage::input);
+  }
+  HAWSER_TRY(environment.host.check_ready(ctx, options.multipath));
+
+  const std::string id = attachment_id(spec);
+  HAWSER_TRY_ASSIGN(std::unique_ptr<LogFile> log, environment.journal.open(ctx, id));
+  HAWSER_TRY_ASSIGN(const auto operation, Operation::start(environment, id, std::move(log)));
+  HAWSER_TRY_ASSIGN(std::optional<Attachment> present, settle_the_past(ctx, *operation));
+  Result<Attachment> attachment = [&]() -> Result<Attachment> {
+    if (present) return *std::move(present);
+    HAWSER_TRY_ASSIGN(const LogState before, operation->state());
+    Attach work(*operation, spec, options);
+    Result<Attachment> made = work.run(ctx, before);
+    if (made || work.is_committing()) return made;
+    return roll_back(ctx, *operation, before, std::move(made).error());
+  }();
+  if (!attachment) return attachment;
+  for (const std::string& note : spec.notes)
+    attachment->warnings.push_back(note);
+  attachment->elapsed = ctx.clock.now() - start;
+  return attachment;
+}
+
+}  // namespace hawser

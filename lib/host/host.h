@@ -62,6 +62,10 @@ class Host {
   // Seconds since 1970, for people who read the log.
   virtual std::int64_t wall_time_s() = 0;
 
+  // Lets `time` pass, for the few things that announce themselves by no event.
+  // Errors: deadline_exceeded, cancelled.
+  virtual Status pause(const Ctx& ctx, std::chrono::milliseconds time) = 0;
+
   // Errors: permission_denied (not root), unavailable (no iscsid), unsupported (an iscsid whose
   // layout is unknown; no multipath target in the kernel when `multipath` asks for it).
   virtual Status check_ready(const Ctx& ctx, Multipath multipath) = 0;
@@ -74,9 +78,9 @@ class Host {
   virtual Result<std::vector<Session>> sessions(const Ctx& ctx) = 0;
 
   // Returns once the session is logged in, in the kernel's eyes. A login that was sent cannot be
-  // taken back: deadline_exceeded and cancelled are Outcome::unknown, and the session may still come.
-  // Errors: already_exists (such a session exists or is being made), unauthenticated, unavailable,
-  // protocol, deadline_exceeded, cancelled; with iscsi_status where iscsid gave one.
+  // taken back: deadline_exceeded and cancelled are Outcome::unknown, and the session may still
+  // come. Errors: already_exists (such a session exists or is being made), unauthenticated,
+  // unavailable, protocol, deadline_exceeded, cancelled; with iscsi_status where iscsid gave one.
   virtual Result<Session> login(const Ctx& ctx, const LoginRequest& request) = 0;
 
   // True if iscsid is still trying a first login, ours or anybody's.
@@ -94,10 +98,11 @@ class Host {
   virtual Result<std::vector<DiscoveredTarget>> discover(const Ctx& ctx, const Portal& portal,
                                                          const std::optional<Chap>& chap) = 0;
 
-  // open-iscsi's node record of a session; written atomically, under open-iscsi's own lock. The
-  // secrets of `request` are in it. False: there was one already, left alone.
-  virtual Result<bool> add_node_record(const Ctx& ctx, const LoginRequest& request) = 0;
-  // Removes the record that add_node_record() made; one that is not there is success.
+  // open-iscsi's node record of a session; written atomically, under open-iscsi's own lock, with
+  // the secrets of `request` in it. A record that is there is left alone.
+  virtual Result<bool> has_node_record(const Ctx& ctx, const LoginRequest& request) = 0;
+  virtual Status add_node_record(const Ctx& ctx, const LoginRequest& request) = 0;
+  // A record that is not there is success.
   virtual Status remove_node_record(const Ctx& ctx, const LoginRequest& request) = 0;
 
   // --- SCSI devices -----------------------------------------------------------------------------
@@ -160,8 +165,9 @@ class Host {
   virtual Result<PathVerdict> offer_path(const Ctx& ctx, const ScsiDevice& device) = 0;
 
   // The list of WWIDs that multipath-tools and LVM take for multipath (/etc/multipath/wwids).
-  // True if it was added, false if it was there.
-  virtual Result<bool> remember_wwid(const Ctx& ctx, const std::string& wwid) = 0;
+  virtual Result<bool> knows_wwid(const Ctx& ctx, const std::string& wwid) = 0;
+  // Adding what is there, or removing what is not, is success.
+  virtual Status remember_wwid(const Ctx& ctx, const std::string& wwid) = 0;
   virtual Status forget_wwid(const Ctx& ctx, const std::string& wwid) = 0;
 
   // --- use and data -----------------------------------------------------------------------------

@@ -57,8 +57,8 @@ class Journal {
   // Ids of every log, sorted.
   virtual Result<std::vector<std::string>> list() = 0;
 
-  // Mutual exclusion between processes and threads by name ("target iqn.x"), leaving nothing behind.
-  // Errors: busy (held until the deadline), io.
+  // Mutual exclusion between processes and threads by name ("target iqn.x"), leaving nothing
+  // behind. Errors: busy (held until the deadline), io.
   virtual Result<std::unique_ptr<NamedLock>> lock(const Ctx& ctx, const std::string& name) = 0;
 };
 

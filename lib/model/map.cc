@@ -1,1 +1,39 @@
-// Being written.
+#include "model/map.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace hawser {
+
+bool Map::queues() const {
+  return std::find(table.features.begin(), table.features.end(), "queue_if_no_path") !=
+         table.features.end();
+}
+
+bool Map::has_path(const DevT& dev) const {
+  return std::any_of(paths.begin(), paths.end(),
+                     [&](const MapPathStatus& path) { return path.dev == dev; });
+}
+
+MapTable simple_table(const std::vector<DevT>& paths) {
+  MapTable table;
+  table.groups.emplace_back();
+  for (const DevT& dev : paths)
+    table.groups.front().paths.push_back({.dev = dev, .selector_args = {"1"}});
+  return table;
+}
+
+MapTable with_path(MapTable table, const DevT& dev) {
+  if (table.groups.empty()) {
+    table.groups = simple_table({dev}).groups;
+    table.initial_group = 1;
+    return table;
+  }
+  MapTableGroup& group = table.groups.front();
+  std::vector<std::string> args{"1"};
+  if (!group.paths.empty()) args = group.paths.front().selector_args;
+  group.paths.push_back({.dev = dev, .selector_args = std::move(args)});
+  return table;
+}
+
+}  // namespace hawser

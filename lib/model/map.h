@@ -59,7 +59,7 @@ struct Map {
   MapTable table{};           // Meaningful if target_type is "multipath".
   std::vector<MapPathStatus> paths{};
 
-  bool queues() const;                      // queue_if_no_path is on.
+  bool queues() const;  // queue_if_no_path is on.
   bool has_path(const DevT& dev) const;
   std::string node() const { return "/dev/dm-" + std::to_string(minor); }
 };

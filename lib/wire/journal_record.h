@@ -23,12 +23,12 @@ enum class RecordType {
 };
 
 struct Record {
-  std::uint64_t seq = 0;     // 1, 2, 3, ... within a file.
-  std::int64_t time_s = 0;   // Seconds since 1970, for people.
+  std::uint64_t seq = 0;    // 1, 2, 3, ... within a file.
+  std::int64_t time_s = 0;  // Seconds since 1970, for people.
   RecordType type = RecordType::note;
-  std::string step{};        // "session", "device", "wwid", "map", ...; 1..32 of [a-z_].
+  std::string step{};        // "session", "device", "wwid", "map", ...; 1..32 of [a-z0-9_].
   std::uint32_t number = 0;  // Joins intent with done, failed, undone.
-  std::map<std::string, std::string, std::less<>> fields{};  // Keys: 1..32 of [a-z_].
+  std::map<std::string, std::string, std::less<>> fields{};  // Keys: 1..32 of [a-z0-9_].
 
   bool operator==(const Record&) const = default;
 };

@@ -1,0 +1,161 @@
+#include "engine/gather.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "engine/sessions.h"
+
+namespace hawser {
+namespace {
+
+// The code that says most about what the caller can do: the same for all paths, or "unavailable".
+Errc common_code(const std::map<SessionKey, Error>& errors) {
+  std::optional<Errc> common;
+  for (const auto& [key, error] : errors) {
+    if (common && *common != error.code()) return Errc::unavailable;
+    common = error.code();
+  }
+  return common.value_or(Errc::unavailable);
+}
+
+}  // namespace
+
+Status Gatherer::all(const Ctx& ctx, const std::vector<LoggedPath>& paths, Unit& unit,
+                     std::size_t min_paths, std::chrono::nanoseconds grace) {
+  for (const LoggedPath& path : paths) {
+    errors_.insert_or_assign(
+        path.key, Error(Errc::deadline_exceeded, "no answer yet")
+                      .with(Stage::login)
+                      .with_path(to_string(path.spec.portal), path.spec.target, path.spec.lun));
+  }
+  Status waited;
+  {
+    const std::unique_ptr<Crew> crew = operation_.host().crew();
+    for (const LoggedPath& path : paths) {
+      crew->start(ctx, [this, path](const Ctx& task_ctx) {
+        Result<Path> up = bring_up(task_ctx, operation_, path, plan_);
+        const MutexLock lock(mutex_);
+        arrivals_.push_back({path, std::move(up)});
+      });
+    }
+    waited = await(ctx, *crew, unit, min_paths, grace);
+    crew->request_stop();
+  }  // The paths that are late stop waiting; their logins stay in the log as pending.
+  if (waited) take_arrivals(ctx, unit);
+
+  if (waited && !fatal_ && unit.paths().size() >= min_paths) return ok();
+  return failure(unit, min_paths, std::move(waited));
+}
+
+// Returns ok when there is nothing more to wait for, within what was asked for.
+Status Gatherer::await(const Ctx& ctx, Crew& crew, Unit& unit, std::size_t min_paths,
+                       std::chrono::nanoseconds grace) {
+  std::optional<TimePoint> enough_at;
+  for (;;) {
+    const bool is_bare = !unit.paths().empty() && !unit.has_map();
+    if (fatal_ || is_bare) return ok();
+    if (!enough_at && unit.paths().size() >= min_paths) enough_at = ctx.clock.now();
+    const Ctx wait_ctx = enough_at ? ctx.within(std::max(*enough_at + grace - ctx.clock.now(),
+                                                         std::chrono::nanoseconds(0)))
+                                   : ctx;
+    const Result<bool> more = crew.wait_one(wait_ctx);
+    if (!more) {
+      const bool is_grace_over =
+          enough_at && ctx.check() && more.error().code() == Errc::deadline_exceeded;
+      if (is_grace_over) return ok();
+      return more.error();
+    }
+    if (!*more) return ok();
+    take_arrivals(ctx, unit);
+  }
+}
+
+void Gatherer::take_arrivals(const Ctx& ctx, Unit& unit) {
+  std::vector<Arrival> arrivals;
+  {
+    const MutexLock lock(mutex_);
+    arrivals.swap(arrivals_);
+  }
+  for (Arrival& arrival : arrivals)
+    take(ctx, unit, std::move(arrival));
+}
+
+void Gatherer::take(const Ctx& ctx, Unit& unit, Arrival arrival) {
+  const LoggedPath& path = arrival.path;
+  Result<Path>& up = *arrival.result;
+  const bool is_bare = !unit.paths().empty() && !unit.has_map();
+  Status admitted = !up      ? Status(std::move(up).error())
+                    : fatal_ ? Status(*fatal_)
+                    : is_bare
+                        ? Status(Error(Errc::cancelled, "not needed: a bare device has one path"))
+                        : unit.admit(ctx, *std::move(up));
+  if (admitted) {
+    errors_.erase(path.key);
+    operation_.tell(Event::Level::info, "path.ready", unit.paths().back().device.name,
+                    to_string(path.spec.portal));
+    return;
+  }
+  Error error = std::move(admitted).error();
+  if (error.portal().empty()) {
+    error =
+        std::move(error).with_path(to_string(path.spec.portal), path.spec.target, path.spec.lun);
+  }
+  if (unit.is_fatal() && !fatal_) fatal_ = error;
+  // A path that did not make it into the unit is of no use, and its session would be a leftover.
+  // One whose login is pending cannot be taken back, and one that may be in the map has to wait for
+  // whoever takes the map down.
+  const bool can_discard = error.outcome() == Outcome::unchanged && !fatal_ &&
+                           error.stage() != Stage::map && error.stage() != Stage::journal;
+  errors_.insert_or_assign(path.key, std::move(error));
+  if (!can_discard) return;
+  const Status discarded = discard(ctx, path);
+  if (!discarded) operation_.warn("path.discard", discarded.error().message());
+}
+
+Status Gatherer::first_good(const Ctx& ctx, const std::vector<LoggedPath>& paths, Unit& unit) {
+  for (const LoggedPath& path : paths) {
+    HAWSER_TRY(ctx.check());
+    take(ctx, unit, {path, bring_up(ctx, operation_, path, plan_)});
+    if (fatal_) break;
+    if (!unit.paths().empty()) return ok();
+  }
+  return failure(unit, 1, ctx.check());
+}
+
+// Takes back what bringing up this one path has done.
+Status Gatherer::discard(const Ctx& ctx, const LoggedPath& path) {
+  HAWSER_TRY_ASSIGN(const LogState state, operation_.state());
+  for (const SessionEntry& entry : state.sessions) {
+    if (entry.key != path.key || entry.progress == Progress::ended) continue;
+    for (const DeviceEntry& device : state.devices) {
+      if (device.sid != entry.sid || device.existed || device.progress == Progress::ended) continue;
+      HAWSER_TRY_ASSIGN(const std::vector<ScsiDevice> there,
+                        operation_.host().devices(ctx, device.sid));
+      for (const ScsiDevice& d : there) {
+        if (d.hctl.lun == device.lun) HAWSER_TRY(operation_.host().remove_device(ctx, d));
+      }
+      operation_.undone(step::kDevice, device.number);
+    }
+    HAWSER_TRY(release_session(ctx, operation_, entry));
+  }
+  return ok();
+}
+
+Error Gatherer::failure(const Unit& unit, std::size_t min_paths, Status cause) const {
+  if (fatal_) return *fatal_;
+  std::vector<Error> paths;
+  std::string details;
+  for (const auto& [key, error] : errors_) {
+    paths.push_back(error);
+    details += "; " + error.portal() + ": " + error.message();
+  }
+  const std::string count = std::to_string(unit.paths().size()) + " of " +
+                            std::to_string(min_paths) + " paths wanted came up" + details;
+  if (!cause) {
+    return std::move(cause).error().with(count).with(Stage::login).with_paths(std::move(paths));
+  }
+  const Stage stage = paths.empty() ? Stage::login : paths.front().stage();
+  return Error(common_code(errors_), count).with(stage).with_paths(std::move(paths));
+}
+
+}  // namespace hawser

@@ -1,0 +1,50 @@
+#pragma once
+
+#include <map>
+#include <optional>
+#include <vector>
+
+#include "base/mutex.h"
+#include "engine/unit.h"
+
+namespace hawser {
+
+// Brings up the paths of a volume and puts them into its unit.
+class Gatherer {
+ public:
+  Gatherer(Operation& operation, PathPlan plan) : operation_(operation), plan_(plan) {}
+
+  // All paths at once. Returns when each has answered, or `grace` after `min_paths` of them are in.
+  //
+  // Errors: fewer than `min_paths` came; says why for each in Error::paths().
+  Status all(const Ctx& ctx, const std::vector<LoggedPath>& paths, Unit& unit,
+             std::size_t min_paths, std::chrono::nanoseconds grace);
+
+  // One path after the other, until one is in; those that are of no use are cleaned up at once.
+  Status first_good(const Ctx& ctx, const std::vector<LoggedPath>& paths, Unit& unit);
+
+  // Why paths did not come, those that are still pending among them.
+  const std::map<SessionKey, Error>& errors() const { return errors_; }
+
+ private:
+  struct Arrival {
+    LoggedPath path{};
+    std::optional<Result<Path>> result{};
+  };
+
+  void take(const Ctx& ctx, Unit& unit, Arrival arrival);
+  Status await(const Ctx& ctx, Crew& crew, Unit& unit, std::size_t min_paths,
+               std::chrono::nanoseconds grace);
+  void take_arrivals(const Ctx& ctx, Unit& unit);
+  Status discard(const Ctx& ctx, const LoggedPath& path);
+  Error failure(const Unit& unit, std::size_t min_paths, Status cause) const;
+
+  Operation& operation_;
+  const PathPlan plan_;
+  std::map<SessionKey, Error> errors_{};
+  std::optional<Error> fatal_{};
+  Mutex mutex_;
+  std::vector<Arrival> arrivals_ HAWSER_GUARDED_BY(mutex_){};
+};
+
+}  // namespace hawser

@@ -1,0 +1,327 @@
+#include "engine/log_state.h"
+
+#include <algorithm>
+#include <charconv>
+#include <utility>
+
+namespace hawser {
+namespace {
+
+constexpr std::string_view kHex = "0123456789abcdef";
+
+std::string to_hex(std::string_view bytes) {
+  std::string hex;
+  for (const char c : bytes) {
+    const auto byte = static_cast<unsigned char>(c);
+    hex += kHex[byte >> 4];
+    hex += kHex[byte & 15];
+  }
+  return hex;
+}
+
+std::optional<std::string> from_hex(std::string_view hex) {
+  if (hex.size() % 2 != 0) return std::nullopt;
+  std::string bytes;
+  for (std::size_t i = 0; i < hex.size(); i += 2) {
+    const std::size_t high = kHex.find(hex[i]);
+    const std::size_t low = kHex.find(hex[i + 1]);
+    if (high == std::string_view::npos || low == std::string_view::npos) return std::nullopt;
+    bytes += static_cast<char>(high << 4 | low);
+  }
+  return bytes;
+}
+
+template <class Number>
+std::optional<Number> to_number(std::string_view text) {
+  Number value = 0;
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || stop != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+// Reads the fields of one record; remembers the first one that was missing or malformed.
+class FieldReader {
+ public:
+  explicit FieldReader(const Record& record) : record_(record) {}
+
+  std::string text(std::string_view name) {
+    const auto field = record_.fields.find(name);
+    if (field != record_.fields.end()) return field->second;
+    note(name);
+    return {};
+  }
+  std::string text_or(std::string_view name, std::string fallback) const {
+    const auto field = record_.fields.find(name);
+    return field == record_.fields.end() ? std::move(fallback) : field->second;
+  }
+  bool has(std::string_view name) const { return record_.fields.contains(name); }
+
+  template <class Number>
+  Number number(std::string_view name) {
+    const std::optional<Number> value = to_number<Number>(text(name));
+    if (!value) note(name);
+    return value.value_or(0);
+  }
+  bool flag(std::string_view name) { return number<unsigned>(name) != 0; }
+
+  SessionKey key() {
+    return {.target = text("target"),
+            .address = text("address"),
+            .port = number<std::uint16_t>("port"),
+            .iface = text("iface")};
+  }
+  Origin origin() {
+    const std::string word = text("origin");
+    for (const Origin origin : {Origin::created, Origin::shared, Origin::foreign}) {
+      if (word == to_string(origin)) return origin;
+    }
+    note("origin");
+    return Origin::foreign;
+  }
+  Identity identity();
+
+  Status status() const {
+    if (bad_.empty()) return ok();
+    return Error(Errc::corrupt, "log record " + std::to_string(record_.seq) + " (" + record_.step +
+                                    "): bad or missing field '" + bad_ + "'")
+        .with(Stage::journal);
+  }
+
+ private:
+  void note(std::string_view name) {
+    if (bad_.empty()) bad_ = name;
+  }
+
+  const Record& record_;
+  std::string bad_{};
+};
+
+// "type.code_set.hex,..." and the serial number in hex.
+Identity FieldReader::identity() {
+  Identity identity;
+  const std::string list = text("designators");
+  std::string_view rest = list;
+  while (!rest.empty()) {
+    const std::string_view one = rest.substr(0, rest.find(','));
+    rest.remove_prefix(std::min(rest.size(), one.size() + 1));
+    const std::size_t dot = one.find('.');
+    const std::size_t second = dot == one.npos ? one.npos : one.find('.', dot + 1);
+    if (second == one.npos) {
+      note("designators");
+      break;
+    }
+    const auto type = to_number<std::uint8_t>(one.substr(0, dot));
+    const auto code_set = to_number<std::uint8_t>(one.substr(dot + 1, second - dot - 1));
+    const auto bytes = from_hex(one.substr(second + 1));
+    if (!type || !code_set || !bytes) {
+      note("designators");
+      break;
+    }
+    identity.designators.push_back({.type = *type, .code_set = *code_set, .bytes = *bytes});
+  }
+  const auto serial = from_hex(text("serial"));
+  if (!serial) note("serial");
+  identity.serial = serial.value_or("");
+  return identity;
+}
+
+// Applies one record to the state.
+class Replayer {
+ public:
+  explicit Replayer(LogState& state) : state_(state) {}
+
+  Status apply(const Record& record) {
+    FieldReader fields(record);
+    state_.next_number = std::max(state_.next_number, record.number + 1);
+    switch (record.type) {
+      case RecordType::begin: begin(record, fields); break;
+      case RecordType::intent: intend(record, fields); break;
+      case RecordType::done: finish(record, fields); break;
+      case RecordType::failed:
+      case RecordType::undone: end(record, fields); break;
+      case RecordType::commit:
+        state_.phase = Phase::attached;
+        state_.is_multipath = fields.flag("multipath");
+        break;
+      case RecordType::abort:
+        state_.phase = state_.phase == Phase::detaching ? Phase::attached : Phase::idle;
+        break;
+      case RecordType::note:
+        if (record.step == step::kIdentity) {
+          state_.identity = fields.identity();
+          state_.wwid = fields.text("wwid");
+        }
+        break;
+    }
+    return fields.status();
+  }
+
+ private:
+  void begin(const Record& record, FieldReader& fields);
+  void intend(const Record& record, FieldReader& fields);
+  void finish(const Record& record, FieldReader& fields);
+  void end(const Record& record, FieldReader& fields);
+
+  LogState& state_;
+};
+
+void Replayer::begin(const Record& record, FieldReader& fields) {
+  if (record.step == step::kDetach) {
+    state_.phase = Phase::detaching;
+    state_.flushed = false;
+    return;
+  }
+  LogState fresh;
+  fresh.identity = state_.identity;
+  fresh.next_number = state_.next_number;
+  fresh.phase = Phase::attaching;
+  fresh.boot_id = fields.text("boot");
+  fresh.volume_id = fields.text("volume");
+  fresh.read_only = fields.flag("read_only");
+  const auto count = fields.number<std::size_t>("paths");
+  for (std::size_t i = 0; i < count && i < 64; ++i) {
+    const std::string n = std::to_string(i);
+    const Result<Portal> portal = parse_portal(fields.text("portal_" + n));
+    LoggedPath path;
+    if (portal) path.spec.portal = *portal;
+    path.spec.target = fields.text("target_" + n);
+    path.spec.lun = fields.number<std::uint16_t>("lun_" + n);
+    path.kernel_lun = fields.number<std::uint32_t>("kernel_lun_" + n);
+    path.key = {.target = path.spec.target,
+                .address = fields.text("address_" + n),
+                .port = path.spec.portal.port,
+                .iface = fields.text("iface")};
+    fresh.paths.push_back(std::move(path));
+  }
+  state_ = std::move(fresh);
+}
+
+void Replayer::intend(const Record& record, FieldReader& fields) {
+  if (record.step == step::kSession) {
+    state_.sessions.push_back({.number = record.number,
+                               .key = fields.key(),
+                               .origin = fields.origin(),
+                               .lun = fields.number<std::uint32_t>("lun"),
+                               .expires_ms = fields.number<std::int64_t>("expires_ms")});
+  } else if (record.step == step::kDevice) {
+    state_.devices.push_back({.number = record.number,
+                              .sid = fields.number<std::uint32_t>("sid"),
+                              .lun = fields.number<std::uint32_t>("lun"),
+                              .existed = fields.flag("existed")});
+  } else if (record.step == step::kNode) {
+    NodeEntry node{.number = record.number, .key = fields.key()};
+    if (fields.has("group")) node.group = fields.number<std::uint16_t>("group");
+    state_.nodes.push_back(std::move(node));
+  } else if (record.step == step::kWwid) {
+    state_.wwids.push_back({.number = record.number, .wwid = fields.text("wwid")});
+  } else if (record.step == step::kMap) {
+    state_.maps.push_back({.number = record.number, .uuid = fields.text("uuid")});
+  }
+}
+
+template <class Entry>
+Entry* find_entry(std::vector<Entry>& entries, std::uint32_t number) {
+  const auto entry = std::find_if(entries.begin(), entries.end(),
+                                  [number](const Entry& e) { return e.number == number; });
+  return entry == entries.end() ? nullptr : &*entry;
+}
+
+void Replayer::finish(const Record& record, FieldReader& fields) {
+  if (record.step == step::kFlush) {
+    state_.flushed = true;
+  } else if (SessionEntry* session = find_entry(state_.sessions, record.number)) {
+    session->progress = Progress::done;
+    session->sid = fields.number<std::uint32_t>("sid");
+    session->origin = fields.origin();
+    session->login_ms = fields.number<std::int64_t>("login_ms");
+  } else if (DeviceEntry* device = find_entry(state_.devices, record.number)) {
+    device->progress = Progress::done;
+  } else if (NodeEntry* node = find_entry(state_.nodes, record.number)) {
+    node->progress = Progress::done;
+  } else if (WwidEntry* wwid = find_entry(state_.wwids, record.number)) {
+    wwid->progress = Progress::done;
+  } else if (MapEntry* map = find_entry(state_.maps, record.number)) {
+    map->progress = Progress::done;
+  }
+}
+
+void Replayer::end(const Record& record, FieldReader& fields) {
+  if (SessionEntry* session = find_entry(state_.sessions, record.number)) {
+    session->progress = Progress::ended;
+    session->error = fields.text_or("error", "");
+  } else if (DeviceEntry* device = find_entry(state_.devices, record.number)) {
+    device->progress = Progress::ended;
+  } else if (NodeEntry* node = find_entry(state_.nodes, record.number)) {
+    node->progress = Progress::ended;
+  } else if (WwidEntry* wwid = find_entry(state_.wwids, record.number)) {
+    wwid->progress = Progress::ended;
+  } else if (MapEntry* map = find_entry(state_.maps, record.number)) {
+    map->progress = Progress::ended;
+  }
+}
+
+}  // namespace
+
+std::string_view to_string(Origin origin) {
+  switch (origin) {
+    case Origin::created: return "created";
+    case Origin::shared: return "shared";
+    case Origin::foreign: return "foreign";
+  }
+  return "foreign";
+}
+
+std::string to_string(const SessionKey& key) {
+  return key.target + " at " + to_string(Portal{.host = key.address, .port = key.port}) +
+         " iface " + key.iface;
+}
+
+bool runs_through(const Session& session, const SessionKey& key) {
+  return session.target == key.target && session.address == key.address &&
+         session.port == key.port && session.iface == key.iface;
+}
+
+Result<LogState> replay(const std::vector<Record>& records) {
+  LogState state;
+  Replayer replayer(state);
+  for (const Record& record : records)
+    HAWSER_TRY(replayer.apply(record));
+  return state;
+}
+
+void put(Fields& fields, const SessionKey& key) {
+  fields["target"] = key.target;
+  fields["address"] = key.address;
+  fields["port"] = std::to_string(key.port);
+  fields["iface"] = key.iface;
+}
+
+void put(Fields& fields, const Identity& identity) {
+  std::string list;
+  for (const Designator& d : identity.designators) {
+    if (!list.empty()) list += ',';
+    list += std::to_string(d.type) + '.' + std::to_string(d.code_set) + '.' + to_hex(d.bytes);
+  }
+  fields["designators"] = list;
+  fields["serial"] = to_hex(identity.serial);
+}
+
+Fields begin_fields(const LogState& state) {
+  Fields fields{{"boot", state.boot_id},
+                {"volume", state.volume_id},
+                {"read_only", state.read_only ? "1" : "0"},
+                {"iface", state.paths.empty() ? "" : state.paths.front().key.iface},
+                {"paths", std::to_string(state.paths.size())}};
+  for (std::size_t i = 0; i < state.paths.size(); ++i) {
+    const LoggedPath& path = state.paths[i];
+    const std::string n = std::to_string(i);
+    fields["portal_" + n] = to_string(path.spec.portal);
+    fields["target_" + n] = path.spec.target;
+    fields["lun_" + n] = std::to_string(path.spec.lun);
+    fields["kernel_lun_" + n] = std::to_string(path.kernel_lun);
+    fields["address_" + n] = path.key.address;
+  }
+  return fields;
+}
+
+}  // namespace hawser

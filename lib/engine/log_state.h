@@ -1,0 +1,137 @@
+// What a transaction log says of its attachment.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "hawser/volume.h"
+
+#include "model/scsi_device.h"
+#include "model/session.h"
+#include "wire/journal_record.h"
+
+namespace hawser {
+
+// Names of steps, as they stand in the log.
+namespace step {
+inline constexpr std::string_view kAttach = "attach";
+inline constexpr std::string_view kDetach = "detach";
+inline constexpr std::string_view kSession = "session";
+inline constexpr std::string_view kNode = "node";
+inline constexpr std::string_view kDevice = "device";
+inline constexpr std::string_view kWwid = "wwid";
+inline constexpr std::string_view kMap = "map";
+inline constexpr std::string_view kFlush = "flush";
+inline constexpr std::string_view kIdentity = "identity";
+}  // namespace step
+
+// How far a step got.
+enum class Progress {
+  intended,  // Announced; it may or may not have happened, or be happening still.
+  done,
+  ended,  // Undone, or failed without a mark: nothing to undo.
+};
+
+// Who made a session.
+enum class Origin {
+  created,  // This attachment did.
+  shared,   // Another attachment of ours did; whoever is last logs out.
+  foreign,  // Not us: never logged out.
+};
+std::string_view to_string(Origin origin);
+
+// Which session a path runs through. Two sessions with equal keys are the same one.
+struct SessionKey {
+  std::string target{};
+  std::string address{};
+  std::uint16_t port = 0;
+  std::string iface{};
+
+  auto operator<=>(const SessionKey&) const = default;
+};
+std::string to_string(const SessionKey& key);
+bool runs_through(const Session& session, const SessionKey& key);
+
+struct SessionEntry {
+  std::uint32_t number = 0;
+  Progress progress = Progress::intended;
+  SessionKey key{};
+  Origin origin = Origin::created;
+  std::optional<std::uint32_t> sid{};  // Known once done.
+  std::uint32_t lun = 0;               // The kernel's number of the volume's LUN there.
+  std::int64_t expires_ms = 0;         // Uptime after which a login that was sent is surely dead.
+  std::int64_t login_ms = 0;           // How long the login took.
+  std::string error{};                 // Why it failed.
+};
+
+struct DeviceEntry {
+  std::uint32_t number = 0;
+  Progress progress = Progress::intended;
+  std::uint32_t sid = 0;
+  std::uint32_t lun = 0;
+  bool existed = false;  // It was there before we scanned.
+};
+
+struct NodeEntry {
+  std::uint32_t number = 0;
+  Progress progress = Progress::intended;
+  SessionKey key{};
+  std::optional<std::uint16_t> group{};
+};
+
+struct WwidEntry {
+  std::uint32_t number = 0;
+  Progress progress = Progress::intended;
+  std::string wwid{};
+};
+
+struct MapEntry {
+  std::uint32_t number = 0;
+  Progress progress = Progress::intended;
+  std::string uuid{};
+};
+
+// The paths that were asked for, as the log remembers them.
+struct LoggedPath {
+  PathSpec spec{};
+  SessionKey key{};
+  std::uint32_t kernel_lun = 0;
+};
+
+enum class Phase {
+  idle,       // Nothing of ours is on the host.
+  attaching,  // Begun, not committed.
+  attached,
+  detaching,  // Begun, not ended.
+};
+
+struct LogState {
+  Phase phase = Phase::idle;
+  std::string boot_id{};
+  std::string volume_id{};
+  bool read_only = false;
+  bool is_multipath = false;  // What attach handed out was a map.
+  bool flushed = false;       // A detach has passed the point of no return.
+  std::string wwid{};
+  Identity identity{};  // Of the unit, as first seen; survives detach and reboot.
+  std::vector<LoggedPath> paths{};
+  std::vector<SessionEntry> sessions{};
+  std::vector<DeviceEntry> devices{};
+  std::vector<NodeEntry> nodes{};
+  std::vector<WwidEntry> wwids{};
+  std::vector<MapEntry> maps{};
+  std::uint32_t next_number = 1;
+};
+
+// Reads a log from its beginning. Errors: corrupt, naming the record and the field.
+Result<LogState> replay(const std::vector<Record>& records);
+
+// The fields of the records, and back. Kept beside each other so that they agree.
+using Fields = std::map<std::string, std::string, std::less<>>;
+void put(Fields& fields, const SessionKey& key);
+void put(Fields& fields, const Identity& identity);
+Fields begin_fields(const LogState& state);
+
+}  // namespace hawser

@@ -1,0 +1,106 @@
+#include "engine/operation.h"
+
+#include <utility>
+
+namespace hawser {
+
+Operation::Operation(Environment environment, std::string id, std::unique_ptr<LogFile> log)
+    : environment_(std::move(environment)), id_(std::move(id)), log_(std::move(log)) {}
+
+Result<std::unique_ptr<Operation>> Operation::start(Environment environment, std::string id,
+                                                    std::unique_ptr<LogFile> log) {
+  HAWSER_TRY_ASSIGN(const LogState state, replay(log->records()));
+  std::unique_ptr<Operation> operation(
+      new Operation(std::move(environment), std::move(id), std::move(log)));
+  const MutexLock lock(operation->mutex_);
+  operation->next_number_ = state.next_number;
+  return operation;
+}
+
+Result<LogState> Operation::state() const {
+  const MutexLock lock(mutex_);
+  return replay(log_->records());
+}
+
+Result<std::uint32_t> Operation::intent(std::string_view step, Fields fields) {
+  const MutexLock lock(mutex_);
+  const std::uint32_t number = next_number_++;
+  HAWSER_TRY(append({.type = RecordType::intent,
+                     .step = std::string(step),
+                     .number = number,
+                     .fields = std::move(fields)},
+                    Durability::process));
+  return number;
+}
+
+Status Operation::done(std::string_view step, std::uint32_t number, Fields fields) {
+  const MutexLock lock(mutex_);
+  return append({.type = RecordType::done,
+                 .step = std::string(step),
+                 .number = number,
+                 .fields = std::move(fields)},
+                Durability::process);
+}
+
+Status Operation::failed(std::string_view step, std::uint32_t number, const Error& error) {
+  const MutexLock lock(mutex_);
+  return append({.type = RecordType::failed,
+                 .step = std::string(step),
+                 .number = number,
+                 .fields = {{"error", error.message()}}},
+                Durability::process);
+}
+
+void Operation::undone(std::string_view step, std::uint32_t number) {
+  Status written;
+  {
+    const MutexLock lock(mutex_);
+    written = append({.type = RecordType::undone, .step = std::string(step), .number = number},
+                     Durability::process);
+  }
+  if (!written) tell(Event::Level::warning, "log.failed", written.error().message());
+}
+
+Status Operation::mark(RecordType type, std::string_view step, Fields fields) {
+  const MutexLock lock(mutex_);
+  return append({.type = type, .step = std::string(step), .fields = std::move(fields)},
+                Durability::disk);
+}
+
+Status Operation::note(std::string_view step, Fields fields) {
+  const MutexLock lock(mutex_);
+  return append({.type = RecordType::note, .step = std::string(step), .fields = std::move(fields)},
+                Durability::process);
+}
+
+Status Operation::forget() {
+  const MutexLock lock(mutex_);
+  return log_->remove();
+}
+
+Status Operation::append(Record record, Durability durability) {
+  Status appended = log_->append(std::move(record), durability);
+  if (appended) return appended;
+  return std::move(appended).error().with(Stage::journal).with("transaction log of " + id_);
+}
+
+void Operation::tell(Event::Level level, std::string_view name, std::string text,
+                     std::string portal) const {
+  if (!environment_.on_event) return;
+  const MutexLock lock(event_mutex_);
+  environment_.on_event(
+      {.level = level, .name = name, .text = std::move(text), .portal = std::move(portal)});
+}
+
+void Operation::warn(std::string_view name, std::string text, std::string portal) {
+  tell(Event::Level::warning, name, text, std::move(portal));
+  const MutexLock lock(mutex_);
+  warnings_.push_back(std::move(text));
+}
+
+std::vector<std::string> Operation::warnings() const {
+  const MutexLock lock(mutex_);
+  return warnings_;
+}
+
+}  // namespace hawser

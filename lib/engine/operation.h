@@ -1,0 +1,76 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "hawser/client.h"
+
+#include "base/mutex.h"
+#include "engine/log_state.h"
+#include "host/host.h"
+#include "journal/journal.h"
+
+namespace hawser {
+
+// What an operation needs of the world. All of it outlives the operation.
+struct Environment {
+  Host& host;
+  Journal& journal;
+  std::function<void(const Event&)> on_event{};  // May be empty.
+};
+
+// One attach, detach or recovery of one volume: its log, held exclusively, and what there is to
+// tell. Thread-safe: the paths of a volume are worked on side by side.
+class Operation {
+ public:
+  // Errors: corrupt, naming the record.
+  static Result<std::unique_ptr<Operation>> start(Environment environment, std::string id,
+                                                  std::unique_ptr<LogFile> log);
+
+  Host& host() const { return environment_.host; }
+  Journal& journal() const { return environment_.journal; }
+  const std::string& id() const { return id_; }
+
+  // --- the log ----------------------------------------------------------------------------------
+
+  // What the log says, with all that was appended here.
+  Result<LogState> state() const;
+
+  // Announces a step. Nothing may be changed on the host before this returned its number.
+  Result<std::uint32_t> intent(std::string_view step, Fields fields);
+  Status done(std::string_view step, std::uint32_t number, Fields fields = {});
+  Status failed(std::string_view step, std::uint32_t number, const Error& error);
+  // Undoing goes on when the log cannot be written: undoing twice does no harm.
+  void undone(std::string_view step, std::uint32_t number);
+
+  // Begin, commit and abort: on disk before they return.
+  Status mark(RecordType type, std::string_view step, Fields fields = {});
+  Status note(std::string_view step, Fields fields);
+
+  // Deletes the log: nothing of this attachment is on the host any more.
+  Status forget();
+
+  // --- telling ----------------------------------------------------------------------------------
+
+  void tell(Event::Level level, std::string_view name, std::string text,
+            std::string portal = {}) const;
+  // Also kept for the result.
+  void warn(std::string_view name, std::string text, std::string portal = {});
+  std::vector<std::string> warnings() const;
+
+ private:
+  Operation(Environment environment, std::string id, std::unique_ptr<LogFile> log);
+  Status append(Record record, Durability durability) HAWSER_REQUIRES(mutex_);
+
+  const Environment environment_;
+  const std::string id_;
+  mutable Mutex mutex_;
+  mutable Mutex event_mutex_;  // One event at a time, as ClientOptions promises.
+  std::unique_ptr<LogFile> log_ HAWSER_GUARDED_BY(mutex_);
+  std::uint32_t next_number_ HAWSER_GUARDED_BY(mutex_) = 1;
+  std::vector<std::string> warnings_ HAWSER_GUARDED_BY(mutex_){};
+};
+
+}  // namespace hawser

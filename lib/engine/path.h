@@ -1,0 +1,36 @@
+#pragma once
+
+#include <optional>
+
+#include "engine/operation.h"
+
+namespace hawser {
+
+// A path whose device is there; not yet compared with the others.
+struct Path {
+  LoggedPath logged{};
+  Session session{};
+  ScsiDevice device{};
+  std::chrono::milliseconds login_time{0};
+};
+
+// How paths are to be brought up. Outlives the paths.
+struct PathPlan {
+  const Chap* chap = nullptr;
+  std::chrono::seconds login_timeout{15};
+  bool node_record = false;
+};
+
+// Logs in, scans exactly one LUN, and waits for the disk. Each step is in the log before it is
+// done.
+//
+// Errors: those of login and scan, with portal, target and LUN set. Outcome::unknown if a login is
+// still pending. What was done stays, for undo_attach().
+Result<Path> bring_up(const Ctx& ctx, Operation& operation, const LoggedPath& path,
+                      const PathPlan& plan);
+
+// Deletes the device and scans anew: for one that shows another unit than it should, which is what
+// an old device at a reused LUN number does. Only for a device that this attachment scanned.
+Result<Path> bring_up_again(const Ctx& ctx, Operation& operation, Path path);
+
+}  // namespace hawser

@@ -1,0 +1,120 @@
+#include "engine/recover.h"
+
+#include <utility>
+
+#include "engine/sessions.h"
+#include "engine/take_down.h"
+
+namespace hawser {
+namespace {
+
+enum class Recovered { nothing, undone, completed };
+
+// After a reboot only what is on disk is left.
+Status recover_after_reboot(const Ctx& ctx, Operation& operation, const LogState& state) {
+  HAWSER_TRY(undo_on_disk(ctx, operation, state));
+  // A log that knows which unit the volume was is worth keeping: the next attach compares.
+  if (state.phase == Phase::attached) return ok();
+  return operation.forget();
+}
+
+Status undo_and_forget(const Ctx& ctx, Operation& operation, const LogState& state) {
+  HAWSER_TRY(undo_attach(ctx, operation, state));
+  return operation.forget();
+}
+
+// Logins that were still pending when attach returned. True if there was one to deal with.
+Result<bool> reap_late_logins(const Ctx& ctx, Operation& operation, const LogState& state) {
+  bool is_reaped = false;
+  for (const SessionEntry& entry : state.sessions) {
+    if (entry.progress != Progress::intended) continue;
+    HAWSER_TRY(release_session(ctx, operation, entry));
+    is_reaped = true;
+  }
+  return is_reaped;
+}
+
+Result<Recovered> recover_phase(const Ctx& ctx, Operation& operation, const LogState& state) {
+  HAWSER_TRY_ASSIGN(const std::string boot_id, operation.host().boot_id());
+  const bool is_this_boot = boot_id == state.boot_id;
+  if (state.phase == Phase::idle) {
+    if (state.identity.empty()) HAWSER_TRY(operation.forget());
+    return Recovered::nothing;
+  }
+  if (!is_this_boot) {
+    HAWSER_TRY(recover_after_reboot(ctx, operation, state));
+    return state.phase == Phase::attaching   ? Recovered::undone
+           : state.phase == Phase::detaching ? Recovered::completed
+                                             : Recovered::nothing;
+  }
+  switch (state.phase) {
+    case Phase::idle: break;
+    case Phase::attaching:
+      HAWSER_TRY(undo_and_forget(ctx, operation, state));
+      return Recovered::undone;
+    case Phase::detaching:
+      if (state.flushed) {
+        HAWSER_TRY(dismantle(ctx, operation, state));
+      } else {
+        HAWSER_TRY(operation.mark(RecordType::abort, step::kDetach));
+      }
+      return Recovered::completed;
+    case Phase::attached: {
+      HAWSER_TRY_ASSIGN(const bool is_reaped, reap_late_logins(ctx, operation, state));
+      return is_reaped ? Recovered::completed : Recovered::nothing;
+    }
+  }
+  return Recovered::nothing;
+}
+
+}  // namespace
+
+Status recover_one(const Ctx& ctx, Operation& operation, const LogState& state) {
+  const Result<Recovered> recovered = recover_phase(ctx, operation, state);
+  if (recovered) return ok();
+  return recovered.error();
+}
+
+Status dismantle(const Ctx& ctx, Operation& operation, const LogState& state) {
+  HAWSER_TRY_ASSIGN(const std::string boot_id, operation.host().boot_id());
+  const auto take_all = [&]() -> Status {
+    if (boot_id == state.boot_id) {
+      HAWSER_TRY_ASSIGN(const Footprint footprint, unit_footprint(ctx, operation, state));
+      HAWSER_TRY(take_down(ctx, operation, footprint));
+    }
+    HAWSER_TRY(undo_on_disk(ctx, operation, state));
+    if (boot_id == state.boot_id) HAWSER_TRY(release_sessions(ctx, operation, state));
+    return operation.forget();
+  };
+  Status taken = take_all();
+  if (taken) return taken;
+  return std::move(taken).error().with(Outcome::unknown);
+}
+
+Result<RecoverReport> recover(const Ctx& ctx, const Environment& environment) {
+  HAWSER_TRY_ASSIGN(const std::vector<std::string> ids, environment.journal.list());
+  RecoverReport report;
+  for (const std::string& id : ids) {
+    HAWSER_TRY(ctx.check());
+    Result<std::unique_ptr<LogFile>> log = environment.journal.try_open(id);
+    if (!log && (log.error().code() == Errc::busy || log.error().code() == Errc::not_found)) {
+      continue;  // A live process works on it, or has just finished.
+    }
+    const auto recovered = [&]() -> Result<Recovered> {
+      if (!log) return std::move(log).error();
+      HAWSER_TRY_ASSIGN(const auto operation, Operation::start(environment, id, *std::move(log)));
+      HAWSER_TRY_ASSIGN(const LogState state, operation->state());
+      return recover_phase(ctx, *operation, state);
+    }();
+    if (!recovered) {
+      report.failed.push_back({id, Error(recovered.error()).with(Stage::recover)});
+    } else if (*recovered == Recovered::undone) {
+      report.undone.push_back(id);
+    } else if (*recovered == Recovered::completed) {
+      report.completed.push_back(id);
+    }
+  }
+  return report;
+}
+
+}  // namespace hawser

@@ -1,0 +1,21 @@
+#pragma once
+
+#include "hawser/attachment.h"
+
+#include "engine/operation.h"
+
+namespace hawser {
+
+// Brings one attachment out of the state in which a dead process left it: an attach that did not
+// commit is undone, a detach that passed its flush is completed, one that did not is given up, and
+// logins of an attached volume that came too late are logged out.
+Status recover_one(const Ctx& ctx, Operation& operation, const LogState& state);
+
+// Takes everything of the attachment off the host and forgets it. The caller has seen to the data.
+// Errors: Outcome::unknown; the log still says what is left.
+Status dismantle(const Ctx& ctx, Operation& operation, const LogState& state);
+
+// See Client::recover().
+Result<RecoverReport> recover(const Ctx& ctx, const Environment& environment);
+
+}  // namespace hawser

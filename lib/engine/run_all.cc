@@ -1,0 +1,45 @@
+#include "engine/run_all.h"
+
+#include <optional>
+#include <utility>
+
+#include "base/mutex.h"
+
+namespace hawser {
+
+Status run_all(const Ctx& ctx, Host& host, std::vector<std::function<Status(const Ctx&)>> tasks) {
+  Mutex mutex;
+  std::vector<std::optional<Status>> results(tasks.size());
+  Status waited;
+  {
+    const std::unique_ptr<Crew> crew = host.crew();
+    for (std::size_t i = 0; i < tasks.size(); ++i) {
+      crew->start(ctx, [&, i](const Ctx& task_ctx) {
+        Status result = tasks[i](task_ctx);
+        const MutexLock lock(mutex);
+        results[i] = std::move(result);
+      });
+    }
+    for (;;) {
+      const Result<bool> more = crew->wait_one(ctx);
+      if (more && *more) continue;
+      if (!more) waited = more.error();
+      break;
+    }
+    crew->request_stop();
+  }  // Waits for all of them: they return by the deadline of ctx.
+
+  const MutexLock lock(mutex);
+  for (std::optional<Status>& result : results) {
+    if (result && !*result) return std::move(*result);
+  }
+  for (const std::optional<Status>& result : results) {
+    if (!result) {
+      if (!waited) return waited;
+      return Error(Errc::internal, "a task ended without a result");
+    }
+  }
+  return ok();
+}
+
+}  // namespace hawser

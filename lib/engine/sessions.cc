@@ -1,0 +1,238 @@
+#include "engine/sessions.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace hawser {
+namespace {
+
+using namespace std::chrono_literals;
+
+// iscsid announces neither that a login goes on nor that it has failed, so both are looked up.
+constexpr auto kLoginLookInterval = 100ms;
+
+// After its time-out iscsid needs a moment to tear a login down.
+constexpr std::int64_t kLoginSlackMs = 5000;
+
+Result<std::unique_ptr<NamedLock>> lock_session(const Ctx& ctx, Operation& operation,
+                                                const SessionKey& key) {
+  return operation.journal().lock(ctx, "session " + to_string(key));
+}
+
+Result<std::optional<Session>> find_session(const Ctx& ctx, Operation& operation,
+                                            const SessionKey& key,
+                                            std::optional<std::uint32_t> sid = {}) {
+  HAWSER_TRY_ASSIGN(const std::vector<Session> sessions, operation.host().sessions(ctx));
+  for (const Session& session : sessions) {
+    if (runs_through(session, key) && (!sid || *sid == session.sid)) return {session};
+  }
+  return std::optional<Session>{};
+}
+
+// How other attachments of this boot use the session. A log that cannot be read counts as one that
+// does: better a session too many than one taken from under somebody.
+Result<std::vector<Origin>> other_uses(Operation& operation, const SessionKey& key) {
+  HAWSER_TRY_ASSIGN(const std::string boot_id, operation.host().boot_id());
+  HAWSER_TRY_ASSIGN(const std::vector<std::string> ids, operation.journal().list());
+  std::vector<Origin> uses;
+  for (const std::string& id : ids) {
+    if (id == operation.id()) continue;
+    const Result<std::vector<Record>> records = operation.journal().read(id);
+    if (!records && records.error().code() == Errc::not_found) continue;  // Detached meanwhile.
+    const Result<LogState> state = records ? replay(*records) : records.error();
+    if (!state) {
+      operation.warn("log.unreadable", state.error().message() + ": session " + to_string(key) +
+                                           " is taken to be in use by " + id);
+      uses.push_back(Origin::created);
+      continue;
+    }
+    if (state->phase == Phase::idle || state->boot_id != boot_id) continue;
+    for (const SessionEntry& entry : state->sessions) {
+      if (entry.key == key && entry.progress != Progress::ended) uses.push_back(entry.origin);
+    }
+  }
+  return uses;
+}
+
+bool any_ours(const std::vector<Origin>& uses) {
+  return std::any_of(uses.begin(), uses.end(), [](Origin o) { return o != Origin::foreign; });
+}
+
+Fields intent_fields(const LoggedPath& path, Origin origin, std::int64_t expires_ms) {
+  Fields fields{{"origin", std::string(to_string(origin))},
+                {"lun", std::to_string(path.kernel_lun)},
+                {"expires_ms", std::to_string(expires_ms)}};
+  put(fields, path.key);
+  return fields;
+}
+
+Fields done_fields(const Acquired& acquired) {
+  return {{"sid", std::to_string(acquired.session.sid)},
+          {"origin", std::string(to_string(acquired.origin))},
+          {"login_ms", std::to_string(acquired.login_time.count())}};
+}
+
+struct Claim {
+  std::uint32_t number = 0;
+  std::optional<Session> session{};  // There already.
+  Origin origin = Origin::created;
+};
+
+// The decision, under the lock: use the session that is there, or announce a login.
+Result<Claim> claim(const Ctx& ctx, Operation& operation, const LoggedPath& path,
+                    const LoginRequest& request) {
+  HAWSER_TRY_ASSIGN(const auto lock, lock_session(ctx, operation, path.key));
+  Claim claim;
+  HAWSER_TRY_ASSIGN(claim.session, find_session(ctx, operation, path.key));
+  if (claim.session) {
+    HAWSER_TRY_ASSIGN(const std::vector<Origin> uses, other_uses(operation, path.key));
+    claim.origin = any_ours(uses) ? Origin::shared : Origin::foreign;
+  }
+  const std::int64_t expires_ms = operation.host().uptime_ms() +
+                                  std::chrono::milliseconds(request.login_timeout).count() +
+                                  kLoginSlackMs;
+  HAWSER_TRY_ASSIGN(claim.number, operation.intent(step::kSession,
+                                                   intent_fields(path, claim.origin, expires_ms)));
+  return claim;
+}
+
+// Waits for a session that somebody else made, or is making.
+Result<std::optional<Session>> await_session(const Ctx& ctx, Operation& operation,
+                                             const SessionKey& key) {
+  HAWSER_TRY_ASSIGN(std::optional<Session> session, find_session(ctx, operation, key));
+  if (session && session->state == SessionState::logged_in) return session;
+  HAWSER_TRY(operation.host().pause(ctx, kLoginLookInterval));
+  return std::optional<Session>{};
+}
+
+Result<Session> await_logged_in(const Ctx& ctx, Operation& operation, const SessionKey& key) {
+  for (;;) {
+    Result<std::optional<Session>> session = await_session(ctx, operation, key);
+    if (!session && session.error().code() == Errc::deadline_exceeded) {
+      return Error(Errc::unavailable, "the session exists, but its connection is lost");
+    }
+    if (!session) return std::move(session).error();
+    if (*session) return **session;
+  }
+}
+
+// Logs in; when somebody else is at it as well, waits for theirs and tries again if that fails.
+Result<Acquired> log_in(const Ctx& ctx, Operation& operation, const LoggedPath& path,
+                        const LoginRequest& request) {
+  Host& host = operation.host();
+  const std::int64_t start_ms = host.uptime_ms();
+  for (;;) {
+    operation.tell(Event::Level::info, "login.sent", "logging in to " + path.key.target,
+                   to_string(path.spec.portal));
+    Result<Session> session = host.login(ctx, request);
+    const std::chrono::milliseconds took{host.uptime_ms() - start_ms};
+    if (session) return Acquired{.session = *session, .login_time = took};
+    if (session.error().code() != Errc::already_exists) return std::move(session).error();
+
+    HAWSER_TRY_ASSIGN(const std::optional<Session> other, await_session(ctx, operation, path.key));
+    if (!other) continue;
+    HAWSER_TRY_ASSIGN(const std::vector<Origin> uses, other_uses(operation, path.key));
+    return Acquired{.session = *other,
+                    .origin = any_ours(uses) ? Origin::shared : Origin::foreign,
+                    .login_time = took};
+  }
+}
+
+}  // namespace
+
+Result<Acquired> acquire_session(const Ctx& ctx, Operation& operation, const LoggedPath& path,
+                                 const LoginRequest& request) {
+  HAWSER_TRY_ASSIGN(const Claim claimed, claim(ctx, operation, path, request));
+  Result<Acquired> acquired = Acquired{.origin = claimed.origin};
+  if (claimed.session) {
+    HAWSER_TRY(
+        operation.done(step::kSession, claimed.number,
+                       done_fields({.session = *claimed.session, .origin = claimed.origin})));
+    HAWSER_TRY_ASSIGN(acquired->session,
+                      await_logged_in(ctx.within(request.login_timeout), operation, path.key));
+    return acquired;
+  }
+
+  acquired = log_in(ctx, operation, path, request);
+  if (!acquired) {
+    if (acquired.error().outcome() == Outcome::unchanged) {
+      HAWSER_TRY(operation.failed(step::kSession, claimed.number, acquired.error()));
+    }
+    return acquired;
+  }
+  HAWSER_TRY(operation.done(step::kSession, claimed.number, done_fields(*acquired)));
+  operation.tell(Event::Level::info, "login.done",
+                 "logged in, session " + std::to_string(acquired->session.sid),
+                 to_string(path.spec.portal));
+  if (acquired->origin != Origin::created) return acquired;
+
+  const Status set =
+      operation.host().set_recovery_timeout(ctx, acquired->session.sid, request.recovery_timeout);
+  if (!set) operation.warn("login.recovery_timeout", set.error().message());
+  return acquired;
+}
+
+namespace {
+
+enum class Verdict {
+  gone,  // No session, and none will come.
+  wait,  // A login is still on its way.
+  log_out,
+  leave,  // Somebody else's, or in use.
+};
+
+Result<Verdict> judge(const Ctx& ctx, Operation& operation, const SessionEntry& entry,
+                      const std::optional<Session>& session) {
+  Host& host = operation.host();
+  const bool is_pending =
+      entry.progress == Progress::intended && host.uptime_ms() < entry.expires_ms;
+  if (!session) {
+    if (!is_pending) return Verdict::gone;
+    HAWSER_TRY_ASSIGN(const bool in_flight, host.login_in_flight(ctx));
+    return in_flight ? Verdict::wait : Verdict::gone;
+  }
+  if (entry.origin == Origin::foreign) return Verdict::leave;
+  if (is_pending && session->state != SessionState::logged_in) return Verdict::wait;
+  HAWSER_TRY_ASSIGN(const std::vector<Origin> uses, other_uses(operation, entry.key));
+  if (!uses.empty()) return Verdict::leave;
+  HAWSER_TRY_ASSIGN(const std::vector<ScsiDevice> devices, host.devices(ctx, session->sid));
+  if (devices.empty()) return Verdict::log_out;
+  operation.warn("logout.in_use", "session " + std::to_string(session->sid) + " (" +
+                                      to_string(entry.key) + ") stays: it has " +
+                                      devices.front().name + " besides");
+  return Verdict::leave;
+}
+
+}  // namespace
+
+Status release_session(const Ctx& ctx, Operation& operation, const SessionEntry& entry) {
+  for (;;) {
+    // Held while logging out too: whoever wants this very session has to wait for its end anyway.
+    HAWSER_TRY_ASSIGN(auto lock, lock_session(ctx, operation, entry.key));
+    HAWSER_TRY_ASSIGN(const std::optional<Session> session,
+                      find_session(ctx, operation, entry.key, entry.sid));
+    HAWSER_TRY_ASSIGN(const Verdict verdict, judge(ctx, operation, entry, session));
+    if (verdict == Verdict::wait) {
+      lock.reset();
+      Status waited = operation.host().pause(ctx, kLoginLookInterval);
+      if (waited) continue;
+      return std::move(waited).error().with("login to " + to_string(entry.key) +
+                                            " is still pending");
+    }
+    if (verdict == Verdict::log_out) {
+      operation.tell(Event::Level::info, "logout.sent",
+                     "logging out of session " + std::to_string(session->sid));
+      Status out = operation.host().logout(ctx, session->sid);
+      if (!out) {
+        return std::move(out)
+            .error()
+            .with(Stage::logout)
+            .with("session " + std::to_string(session->sid));
+      }
+    }
+    operation.undone(step::kSession, entry.number);
+    return ok();
+  }
+}
+
+}  // namespace hawser

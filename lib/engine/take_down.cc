@@ -1,0 +1,203 @@
+#include "engine/take_down.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "engine/run_all.h"
+#include "engine/sessions.h"
+
+namespace hawser {
+namespace {
+
+using namespace std::chrono_literals;
+
+// multipathd makes a map again from a uevent that was under way when we removed it. It announces
+// nothing before it does, so we look again for as long as such an event may take to be handled.
+constexpr int kLooks = 3;
+constexpr auto kLookInterval = 100ms;
+
+std::string map_uuid(const std::string& wwid) { return std::string(kMapUuidPrefix) + wwid; }
+
+void add_unique(std::vector<std::string>& list, std::string value) {
+  if (std::find(list.begin(), list.end(), value) == list.end()) list.push_back(std::move(value));
+}
+
+bool holds_only(const Map& map, const std::vector<ScsiDevice>& devices) {
+  return std::all_of(map.paths.begin(), map.paths.end(), [&](const MapPathStatus& path) {
+    return std::any_of(devices.begin(), devices.end(),
+                       [&](const ScsiDevice& device) { return device.dev == path.dev; });
+  });
+}
+
+Status remove_maps(const Ctx& ctx, Operation& operation, const std::string& uuid) {
+  Host& host = operation.host();
+  const std::string wwid = uuid.substr(kMapUuidPrefix.size());
+  HAWSER_TRY_ASSIGN(const std::vector<Map> partitions, host.partition_maps(ctx, wwid));
+  for (const Map& partition : partitions)
+    HAWSER_TRY(host.remove_map(ctx, partition.uuid));
+  operation.tell(Event::Level::info, "map.remove", "removing map " + uuid);
+  return host.remove_map(ctx, uuid);
+}
+
+Status remove_devices(const Ctx& ctx, Operation& operation,
+                      const std::vector<ScsiDevice>& devices) {
+  std::vector<std::function<Status(const Ctx&)>> tasks;
+  for (const ScsiDevice& device : devices) {
+    tasks.emplace_back([&operation, device](const Ctx& task_ctx) {
+      operation.tell(Event::Level::info, "device.remove", "removing " + device.name);
+      return operation.host().remove_device(task_ctx, device);
+    });
+  }
+  return run_all(ctx, operation.host(), std::move(tasks));
+}
+
+// Removes what came back. True if nothing had.
+Result<bool> stays_away(const Ctx& ctx, Operation& operation, const Footprint& footprint) {
+  Host& host = operation.host();
+  bool is_quiet = true;
+  for (const std::string& uuid : footprint.map_uuids) {
+    HAWSER_TRY_ASSIGN(const std::optional<Map> map, host.find_map(ctx, uuid));
+    if (!map) continue;
+    is_quiet = false;
+    operation.tell(Event::Level::info, "map.came_back", "map " + uuid + " came back");
+    HAWSER_TRY(host.wipe_map(ctx, uuid));
+    HAWSER_TRY(remove_maps(ctx, operation, uuid));
+  }
+  return is_quiet;
+}
+
+}  // namespace
+
+Result<Footprint> own_footprint(const Ctx& ctx, Operation& operation, const LogState& state) {
+  Host& host = operation.host();
+  Footprint footprint;
+  for (const DeviceEntry& entry : state.devices) {
+    if (entry.progress == Progress::ended || entry.existed) continue;
+    HAWSER_TRY_ASSIGN(const std::vector<ScsiDevice> devices, host.devices(ctx, entry.sid));
+    for (const ScsiDevice& device : devices) {
+      if (device.hctl.lun == entry.lun) footprint.devices.push_back(device);
+    }
+  }
+
+  std::vector<std::string> uuids;
+  for (const MapEntry& entry : state.maps) {
+    if (entry.progress != Progress::ended) add_unique(uuids, entry.uuid);
+  }
+  // multipathd may have made a map over our devices before we came to it.
+  for (const ScsiDevice& device : footprint.devices) {
+    const std::string wwid = wwid_of(device.identity);
+    if (!wwid.empty()) add_unique(uuids, map_uuid(wwid));
+  }
+  for (std::string& uuid : uuids) {
+    HAWSER_TRY_ASSIGN(const std::optional<Map> map, host.find_map(ctx, uuid));
+    if (!map || holds_only(*map, footprint.devices)) footprint.map_uuids.push_back(std::move(uuid));
+  }
+  return footprint;
+}
+
+Result<Footprint> unit_footprint(const Ctx& ctx, Operation& operation, const LogState& state) {
+  Host& host = operation.host();
+  Footprint footprint;
+  std::optional<Map> map;
+  if (!state.wwid.empty()) {
+    footprint.map_uuids.push_back(map_uuid(state.wwid));
+    HAWSER_TRY_ASSIGN(map, host.find_map(ctx, footprint.map_uuids.front()));
+  }
+
+  HAWSER_TRY_ASSIGN(const std::vector<Session> sessions, host.sessions(ctx));
+  for (const Session& session : sessions) {
+    const auto path =
+        std::find_if(state.paths.begin(), state.paths.end(),
+                     [&](const LoggedPath& p) { return p.spec.target == session.target; });
+    if (path == state.paths.end()) continue;
+    HAWSER_TRY_ASSIGN(const std::vector<ScsiDevice> devices, host.devices(ctx, session.sid));
+    for (const ScsiDevice& device : devices) {
+      const bool is_recorded =
+          device.hctl.lun == path->kernel_lun && runs_through(session, path->key);
+      const bool is_same =
+          state.identity.empty() ? is_recorded : same_unit(device.identity, state.identity);
+      if (is_same || (map && map->has_path(device.dev))) {
+        footprint.devices.push_back(device);
+      } else if (is_recorded) {
+        operation.warn("detach.other_unit", device.name + " (" + to_string(device.hctl) +
+                                                ") shows another unit now: left alone");
+      }
+    }
+  }
+  return footprint;
+}
+
+Status take_down(const Ctx& ctx, Operation& operation, const Footprint& footprint) {
+  const auto unknown = [](Error error, Stage stage) {
+    return std::move(error).with(stage).with(Outcome::unknown);
+  };
+  for (const std::string& uuid : footprint.map_uuids) {
+    Status removed = remove_maps(ctx, operation, uuid);
+    if (!removed) return unknown(std::move(removed).error(), Stage::map);
+  }
+  Status removed = remove_devices(ctx, operation, footprint.devices);
+  if (!removed) return unknown(std::move(removed).error(), Stage::remove);
+  if (footprint.devices.empty() || footprint.map_uuids.empty()) return ok();
+
+  for (int look = 0; look < kLooks; ++look) {
+    Status paused = operation.host().pause(ctx, kLookInterval);
+    if (!paused) return unknown(std::move(paused).error(), Stage::map);
+    Result<bool> quiet = stays_away(ctx, operation, footprint);
+    if (!quiet) return unknown(std::move(quiet).error(), Stage::map);
+    if (!*quiet) look = -1;  // It may come yet again; the deadline bounds us.
+  }
+  for (const std::string& uuid : footprint.map_uuids) {
+    const Status gone = operation.host().wait_for_udev_gone(ctx, uuid);
+    if (!gone) operation.warn("udev.slow", gone.error().message());
+  }
+  return ok();
+}
+
+Status undo_on_disk(const Ctx& ctx, Operation& operation, const LogState& state) {
+  Host& host = operation.host();
+  for (const WwidEntry& entry : state.wwids) {
+    if (entry.progress == Progress::ended) continue;
+    HAWSER_TRY(host.forget_wwid(ctx, entry.wwid));
+    operation.undone(step::kWwid, entry.number);
+  }
+  for (const NodeEntry& entry : state.nodes) {
+    if (entry.progress == Progress::ended) continue;
+    HAWSER_TRY(host.remove_node_record(ctx, {.target = entry.key.target,
+                                             .address = entry.key.address,
+                                             .port = entry.key.port,
+                                             .group = entry.group,
+                                             .iface = entry.key.iface}));
+    operation.undone(step::kNode, entry.number);
+  }
+  return ok();
+}
+
+Status release_sessions(const Ctx& ctx, Operation& operation, const LogState& state) {
+  std::vector<std::function<Status(const Ctx&)>> tasks;
+  for (const SessionEntry& entry : state.sessions) {
+    if (entry.progress == Progress::ended) continue;
+    tasks.emplace_back([&operation, entry](const Ctx& task_ctx) {
+      return release_session(task_ctx, operation, entry);
+    });
+  }
+  return run_all(ctx, operation.host(), std::move(tasks));
+}
+
+Status undo_attach(const Ctx& ctx, Operation& operation, const LogState& state) {
+  const auto undo = [&]() -> Status {
+    HAWSER_TRY_ASSIGN(const Footprint footprint, own_footprint(ctx, operation, state));
+    HAWSER_TRY(take_down(ctx, operation, footprint));
+    for (const MapEntry& entry : state.maps)
+      operation.undone(step::kMap, entry.number);
+    for (const DeviceEntry& entry : state.devices)
+      operation.undone(step::kDevice, entry.number);
+    HAWSER_TRY(undo_on_disk(ctx, operation, state));
+    return release_sessions(ctx, operation, state);
+  };
+  Status undone = undo();
+  if (undone) return undone;
+  return std::move(undone).error().with("undo").with(Outcome::unknown);
+}
+
+}  // namespace hawser

@@ -1,0 +1,38 @@
+// Taking a volume's devices off the host: shared by rollback, detach and recovery.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "engine/operation.h"
+
+namespace hawser {
+
+// Devices of one unit, and the maps over them.
+struct Footprint {
+  std::vector<ScsiDevice> devices{};
+  std::vector<std::string> map_uuids{};
+};
+
+// What this attachment itself put on the host: devices that it scanned, and maps that hold nothing
+// but those. What was there before, or is shared with others, is left out.
+Result<Footprint> own_footprint(const Ctx& ctx, Operation& operation, const LogState& state);
+
+// Every device of the unit on the targets of this attachment, recorded or late, and its map. A
+// device at a recorded address that shows another unit is left out, with a warning.
+Result<Footprint> unit_footprint(const Ctx& ctx, Operation& operation, const LogState& state);
+
+// Removes maps, then devices, side by side, and looks again until both stay away.
+// Errors: busy (a map is open), io, deadline_exceeded; Outcome::unknown once anything was removed.
+Status take_down(const Ctx& ctx, Operation& operation, const Footprint& footprint);
+
+// Undoes the steps in the log that live on disk: wwids entry, node records.
+Status undo_on_disk(const Ctx& ctx, Operation& operation, const LogState& state);
+
+// Releases every session of this attachment, side by side.
+Status release_sessions(const Ctx& ctx, Operation& operation, const LogState& state);
+
+// All of it, for an attach that did not commit: afterwards the host is as it was.
+Status undo_attach(const Ctx& ctx, Operation& operation, const LogState& state);
+
+}  // namespace hawser

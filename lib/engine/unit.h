@@ -1,0 +1,53 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/path.h"
+
+namespace hawser {
+
+// The logical unit that an attach hands out: which one it is, the paths that were found to lead to
+// it, and the map over them. Used by one thread.
+class Unit {
+ public:
+  Unit(Operation& operation, const VolumeSpec& spec, Multipath multipath, Identity known)
+      : operation_(operation), spec_(spec), multipath_(multipath), known_(std::move(known)) {}
+
+  // Takes a path in, if it shows the unit; the first path says which one that is.
+  //
+  // Errors: identity_mismatch (this path is refused; others may be good), busy, io. With
+  // `is_fatal()` afterwards, no path can succeed.
+  Status admit(const Ctx& ctx, Path path);
+
+  // Brings into the map what somebody else's reload may have dropped from it. Errors: busy, io.
+  Status settle(const Ctx& ctx);
+
+  bool is_fatal() const { return is_fatal_; }
+  const std::vector<Path>& paths() const { return paths_; }
+  const std::string& wwid() const { return wwid_; }
+  bool has_map() const { return has_map_; }
+
+ private:
+  Status identify(const Ctx& ctx, Path& path);
+  Status compare(const Path& path) const;
+  Status learn(const Ctx& ctx, const Path& path);
+  Status check_claimed(const Ctx& ctx, const Path& path);
+  Status add_to_map(const Ctx& ctx, const Path& path);
+  Status create_map(const Ctx& ctx, const Path& path);
+  Status grow_map(const Ctx& ctx, const Path& path);
+  std::string map_uuid() const { return std::string(kMapUuidPrefix) + wwid_; }
+
+  Operation& operation_;
+  const VolumeSpec& spec_;
+  const Multipath multipath_;
+  const Identity known_;  // From an earlier attachment of this volume; may be empty.
+  std::vector<Path> paths_{};
+  std::string wwid_{};
+  bool wants_map_ = true;  // False once multipathd refused the unit and a bare device will do.
+  bool has_map_ = false;
+  bool is_fatal_ = false;
+};
+
+}  // namespace hawser

@@ -1,0 +1,119 @@
+#include "hawser/volume.h"
+
+#include <algorithm>
+#include <set>
+#include <utility>
+
+namespace hawser {
+namespace {
+
+constexpr std::size_t kPathsMax = 64;
+constexpr std::size_t kNameBytesMax = 223;  // RFC 7143 section 4.2.7.1.
+constexpr std::size_t kChapBytesMax = 255;  // iscsid's fields hold 256 with their end.
+constexpr std::size_t kIfaceBytesMax = 64;  // Likewise 65.
+
+Error invalid(const std::string& field, const std::string& why) {
+  return Error(Errc::invalid_argument, field + ": " + why).with(Stage::input);
+}
+
+// Characters of RFC 3722 after normalisation. A slash would matter in a path, white space in a log.
+bool is_name_char(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+         c == '-' || c == ':' || c == '_' || static_cast<unsigned char>(c) >= 0x80;
+}
+
+Status check_target(const std::string& target) {
+  if (target.empty()) return invalid("target_iqn", "missing");
+  if (target.size() > kNameBytesMax) return invalid("target_iqn", "longer than 223 bytes");
+  const bool has_type =
+      target.starts_with("iqn.") || target.starts_with("eui.") || target.starts_with("naa.");
+  if (!has_type) return invalid("target_iqn", "'" + target + "' is no iqn., eui. or naa. name");
+  if (!std::all_of(target.begin(), target.end(), is_name_char)) {
+    return invalid("target_iqn", "'" + target + "' has a character that no iSCSI name may have");
+  }
+  return ok();
+}
+
+Status check_chap_pair(const std::string& what, const std::string& username,
+                       const Secret& password) {
+  if (username.empty()) return invalid(what + "_username", "missing");
+  if (username.size() > kChapBytesMax) return invalid(what + "_username", "over 255 bytes");
+  if (password.empty()) return invalid(what + "_password", "missing");
+  if (password.size() > kChapBytesMax) return invalid(what + "_password", "over 255 bytes");
+  return ok();
+}
+
+Status check_chap(const std::string& what, const std::optional<Chap>& chap) {
+  if (!chap) return ok();
+  HAWSER_TRY(check_chap_pair(what, chap->username, chap->password));
+  const bool is_mutual = !chap->username_in.empty() || !chap->password_in.empty();
+  if (!is_mutual) return ok();
+  if (chap->username_in.empty()) return invalid(what + "_username_in", "missing");
+  if (chap->password_in.empty()) return invalid(what + "_password_in", "missing");
+  if (chap->username_in.size() > kChapBytesMax)
+    return invalid(what + "_username_in", "over 255 bytes");
+  if (chap->password_in.size() > kChapBytesMax)
+    return invalid(what + "_password_in", "over 255 bytes");
+  return ok();
+}
+
+Status check_iface(const std::string& iface) {
+  const bool is_good = !iface.empty() && iface.size() <= kIfaceBytesMax && iface != "." &&
+                       iface != ".." && std::all_of(iface.begin(), iface.end(), is_name_char);
+  return is_good ? ok() : invalid("iface", "'" + iface + "' is no iface name");
+}
+
+}  // namespace
+
+Status validate(const VolumeSpec& spec) {
+  if (spec.paths.empty()) return invalid("target_portal", "missing");
+  if (spec.paths.size() > kPathsMax) return invalid("target_portals", "more than 64 portals");
+  for (std::size_t i = 0; i < spec.paths.size(); ++i) {
+    const PathSpec& path = spec.paths[i];
+    HAWSER_TRY(check_target(path.target));
+    if (!parse_portal(to_string(path.portal))) {
+      return invalid("target_portal", "'" + to_string(path.portal) + "' is no portal");
+    }
+    if (path.lun > kLunMax) {
+      return invalid("target_lun", std::to_string(path.lun) + " is beyond 16383");
+    }
+    if (std::find(spec.paths.begin(), spec.paths.begin() + static_cast<std::ptrdiff_t>(i), path) !=
+        spec.paths.begin() + static_cast<std::ptrdiff_t>(i)) {
+      return invalid("target_portals", to_string(path.portal) + " is there twice");
+    }
+  }
+  HAWSER_TRY(check_chap("auth", spec.chap));
+  HAWSER_TRY(check_chap("discovery_auth", spec.discovery_chap));
+  HAWSER_TRY(check_iface(spec.iface));
+  if (spec.min_paths && (*spec.min_paths == 0 || *spec.min_paths > spec.paths.size())) {
+    return invalid("min_paths", std::to_string(*spec.min_paths) + " of " +
+                                    std::to_string(spec.paths.size()) + " portals");
+  }
+  if (spec.grace && *spec.grace < std::chrono::nanoseconds(0)) {
+    return invalid("grace_s", "negative");
+  }
+  return ok();
+}
+
+std::string attachment_id(const VolumeSpec& spec) {
+  std::set<std::pair<std::string, std::uint16_t>> units;
+  for (const PathSpec& path : spec.paths)
+    units.emplace(path.target, path.lun);
+
+  // FNV-1a, 64 bits: stable across versions and machines, which std::hash is not.
+  std::uint64_t hash = 0xcbf29ce484222325;
+  const auto add = [&hash](std::string_view text) {
+    for (const char c : text)
+      hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  };
+  for (const auto& [target, lun] : units)
+    add(target + '\n' + std::to_string(lun) + '\n');
+
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string id;
+  for (int shift = 60; shift >= 0; shift -= 4)
+    id += kDigits[(hash >> shift) & 15];
+  return id;
+}
+
+}  // namespace hawser

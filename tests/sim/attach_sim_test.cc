@@ -1,0 +1,117 @@
+// Everything that can go wrong, once and twice, while a volume is attached and while that is
+// recovered from. Whatever happened, afterwards the volume is attached as a whole, and can be
+// detached without a trace, or the host is as it was; and nothing of anybody else's was touched.
+#include "sim/walk.h"
+
+namespace hawser {
+namespace {
+
+struct Scenario {
+  std::string name;
+  SimWorld world;
+  VolumeSpec spec;
+  AttachOptions options{};
+  int faults = 1;
+};
+
+// A session and a device that somebody else made, on the first of our portals.
+SimWorld with_foreign_session() {
+  SimWorld world = sim_world();
+  Choices choices;
+  choices.next_run();
+  Faults faults(choices, 0);
+  SimProcess process(world, faults);
+  const Result<Session> session =
+      process.host.login(process.ctx(), {.target = kTarget, .address = "10.0.1.2"});
+  HAWSER_ASSERT(session);
+  HAWSER_ASSERT(process.host.scan(process.ctx(), *session, 2));
+  return world;
+}
+
+// Another volume of the same target, attached by us: its sessions are shared.
+SimWorld with_neighbour() {
+  SimWorld world = sim_world();
+  attach_in_good_weather(world, sim_spec(2, 2), {});
+  return world;
+}
+
+SimWorld with_dead_portal() {
+  SimWorld world = sim_world();
+  world.dead_portals = {"10.0.1.2"};
+  return world;
+}
+
+SimWorld with_known_wwid() {
+  SimWorld world = sim_world();
+  world.wwids.insert(wwid_of(sim_identity(kUnit)));
+  return world;
+}
+
+void run(const Scenario& scenario) {
+  SCOPED_TRACE(scenario.name);
+  const std::string before = scenario.world.picture();
+  const std::string id = attachment_id(scenario.spec);
+  int attached = 0;
+
+  const int runs = walk(
+      scenario.world, scenario.faults,
+      [&](SimProcess& process, SimWorld& world) {
+        const Result<Attachment> made =
+            attach(process.ctx(), process.environment(), scenario.spec, scenario.options);
+        if (made) {
+          EXPECT_FALSE(made->path.empty());
+        } else if (made.error().outcome() == Outcome::unchanged) {
+          EXPECT_EQ(world.picture(), before) << made.error().message();
+        }
+      },
+      [&](SimWorld& world, bool) {
+        if (recover_in_good_weather(world, id)) {
+          ++attached;
+          detach_in_good_weather(world, id);
+        }
+        EXPECT_EQ(world.picture(), before);
+      });
+
+  ::testing::Test::RecordProperty(scenario.name + "_runs", runs);
+  std::printf("%-28s %7d runs, attached in %d\n", scenario.name.c_str(), runs, attached);
+  EXPECT_GT(runs, 50);     // Fails if a refactoring quietly turns injection off.
+  EXPECT_GT(attached, 0);  // And so does one that never gets anywhere.
+  EXPECT_LT(attached, runs);
+}
+
+TEST(AttachSimTest, one_fault_on_a_clean_host) { run({"clean", sim_world(), sim_spec(4)}); }
+
+TEST(AttachSimTest, one_fault_with_a_single_path) {
+  run({"single", sim_world(), sim_spec(2), {.multipath = Multipath::off}});
+}
+
+TEST(AttachSimTest, one_fault_with_node_records) {
+  run({"node_records", sim_world(), sim_spec(2), {.node_record = true}});
+}
+
+TEST(AttachSimTest, one_fault_beside_a_session_that_is_not_ours) {
+  run({"foreign_session", with_foreign_session(), sim_spec(2)});
+}
+
+TEST(AttachSimTest, one_fault_beside_a_volume_on_the_same_sessions) {
+  run({"neighbour", with_neighbour(), sim_spec(2)});
+}
+
+TEST(AttachSimTest, one_fault_with_a_dead_portal) {
+  run({"dead_portal", with_dead_portal(), sim_spec(2)});
+}
+
+TEST(AttachSimTest, one_fault_with_a_wwid_that_was_known_before) {
+  run({"known_wwid", with_known_wwid(), sim_spec(2)});
+}
+
+TEST(AttachSimTest, two_faults_on_a_clean_host) {
+  run({"clean_twice", sim_world(), sim_spec(2), {}, 2});
+}
+
+TEST(AttachSimTest, two_faults_beside_a_volume_on_the_same_sessions) {
+  run({"neighbour_twice", with_neighbour(), sim_spec(1), {}, 2});
+}
+
+}  // namespace
+}  // namespace hawser

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <utility>
+
+#include "hawser/result.h"
+
+#include "sim/choices.h"
+
+namespace hawser {
+
+// Unwinds the code under test the way a kill -9 would: no clean-up of ours runs.
+struct SimCrash {};
+
+// Decides at each call into the world whether it goes wrong, and how.
+class Faults {
+ public:
+  Faults(Choices& choices, int budget) : choices_(choices), budget_(budget) {}
+
+  // A call that changes something: fails or crashes, before or after it took effect.
+  template <class Effect>
+  Status change(Effect&& effect) {
+    enum Fault : unsigned { none, fail_before, fail_after, crash_before, crash_after, kinds };
+    const Fault fault{pick(kinds)};
+    if (fault == fail_before) return Error(Errc::io, "injected: not done");
+    if (fault == crash_before) throw SimCrash{};
+    Status done = effect();
+    if (fault == crash_after) throw SimCrash{};
+    if (fault != fail_after || !done) return done;
+    return Error(Errc::io, "injected: done, but said to have failed").with(Outcome::unknown);
+  }
+
+  // A call that only looks: fails, or the process dies there.
+  Status look() {
+    enum Fault : unsigned { none, fail, crash, kinds };
+    const Fault fault{pick(kinds)};
+    if (fault == crash) throw SimCrash{};
+    if (fault == fail) return Error(Errc::io, "injected: cannot look");
+    return ok();
+  }
+
+  void stop() { budget_ = 0; }
+  int calls() const { return calls_; }
+
+ private:
+  unsigned pick(unsigned kinds) {
+    ++calls_;
+    if (budget_ == 0) return 0;
+    const unsigned fault = choices_.pick(kinds);
+    if (fault != 0) --budget_;
+    return fault;
+  }
+
+  Choices& choices_;
+  int budget_;
+  int calls_ = 0;
+};
+
+}  // namespace hawser

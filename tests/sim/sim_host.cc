@@ -1,0 +1,459 @@
+#include "sim/sim_host.h"
+
+#include <algorithm>
+#include <deque>
+#include <utility>
+
+namespace hawser {
+namespace {
+
+// Takes turns: each task runs to its end when somebody waits.
+class SimCrew final : public Crew {
+ public:
+  void start(const Ctx& ctx, std::function<void(const Ctx&)> task) override {
+    tasks_.push_back([ctx, task = std::move(task)](const std::stop_token& stop) {
+      task({.clock = ctx.clock, .deadline = ctx.deadline, .stop = stop});
+    });
+  }
+  Result<bool> wait_one(const Ctx& ctx) override {
+    HAWSER_TRY(ctx.check());
+    if (tasks_.empty()) return false;
+    const auto task = std::move(tasks_.front());
+    tasks_.pop_front();
+    task(stop_.get_token());
+    return true;
+  }
+  void request_stop() override { stop_.request_stop(); }
+
+ private:
+  std::stop_source stop_{};
+  std::deque<std::function<void(const std::stop_token&)>> tasks_{};
+};
+
+std::string record_name(const LoginRequest& request) {
+  return request.target + "," + request.address;
+}
+
+std::vector<MapPathStatus> all_active(const MapTable& table) {
+  std::vector<MapPathStatus> paths;
+  for (const MapTableGroup& group : table.groups) {
+    for (const MapTablePath& path : group.paths)
+      paths.push_back({.dev = path.dev, .is_active = true});
+  }
+  return paths;
+}
+
+}  // namespace
+
+std::unique_ptr<Crew> SimHost::crew() { return std::make_unique<SimCrew>(); }
+
+// Every call takes a little time, so that a loop that waits for ever meets its deadline.
+Status SimHost::enter(const Ctx& ctx) {
+  clock_.advance(std::chrono::milliseconds(1));
+  ++world_.uptime_ms;
+  return ctx.check();
+}
+
+Status SimHost::pause(const Ctx& ctx, std::chrono::milliseconds time) {
+  HAWSER_TRY(enter(ctx));
+  HAWSER_TRY(faults_.look());
+  clock_.advance(time);
+  world_.uptime_ms += time.count();
+  land_logins();
+  return ctx.check();
+}
+
+void SimHost::land_logins() {
+  for (Session& session : std::exchange(world_.logins_in_flight, {}))
+    world_.sessions[session.sid] = session;
+}
+
+Status SimHost::check_ready(const Ctx& ctx, Multipath) {
+  HAWSER_TRY(enter(ctx));
+  return faults_.look();
+}
+
+Result<std::vector<std::string>> SimHost::resolve(const Ctx& ctx, const std::string& name) {
+  HAWSER_TRY(enter(ctx));
+  HAWSER_TRY(faults_.look());
+  return std::vector<std::string>{name};
+}
+
+Result<std::vector<Session>> SimHost::sessions(const Ctx& ctx) {
+  HAWSER_TRY(enter(ctx));
+  HAWSER_TRY(faults_.look());
+  std::vector<Session> sessions;
+  for (const auto& [sid, session] : world_.sessions)
+    sessions.push_back(session);
+  return sessions;
+}
+
+// A login that is said to have failed without being undone is still in flight: it lands at the next
+// pause, or when the process that sent it is long gone.
+Result<Session> SimHost::login(const Ctx& ctx, const LoginRequest& request) {
+  HAWSER_TRY(enter(ctx));
+  for (const auto& [sid, session] : world_.sessions) {
+    if (session.target == request.target && session.address == request.address) {
+      return Error(Errc::already_exists, "session exists").with_iscsi_status(15);
+    }
+  }
+  Session made{.sid = world_.next_sid,
+               .host_no = world_.next_sid,
+               .target = request.target,
+               .address = request.address,
+               .port = request.port,
+               .iface = request.iface,
+               .state = SessionState::logged_in};
+  if (world_.dead_portals.contains(request.address)) {
+    HAWSER_TRY(faults_.look());
+    return Error(Errc::unavailable, "connection timed out").with_iscsi_status(8);
+  }
+  bool is_answered = false;
+  world_.logins_in_flight.push_back(made);  // What a crash or an abandoned wait leaves.
+  const auto take_back = [&] { world_.logins_in_flight.pop_back(); };
+  Status answered = [&] {
+    try {
+      return faults_.change([&]() -> Status {
+        ++world_.next_sid;
+        is_answered = true;
+        return ok();
+      });
+    } catch (const SimCrash&) {
+      if (!is_answered) take_back();
+      throw;
+    }
+  }();
+  if (!answered) {
+    if (!is_answered) take_back();
+    return answered.error();
+  }
+  take_back();
+  world_.sessions[made.sid] = made;
+  return made;
+}
+
+Result<bool> SimHost::login_in_flight(const Ctx& ctx) {
+  HAWSER_TRY(enter(ctx));
+  HAWSER_TRY(faults_.look());
+  return !world_.logins_in_flight.empty();
+}
+
+Status SimHost::logout(const Ctx& ctx, std::uint32_t sid) {
+  HAWSER_TRY(enter(ctx));
+  return faults_.change([&]() -> Status {
+    world_.sessions.erase(sid);
+    std::erase_if(world_.devices, [sid](const auto& d) { return d.second.sid == sid; });
+    return ok();
+  });
+}
+
+Status SimHost::set_recovery_timeout(const Ctx& ctx, std::uint32_t, std::chrono::seconds) {
+  HAWSER_TRY(enter(ctx));
+  return faults_.look();
+}
+
+Result<SessionReport::Counters> SimHost::counters(const Ctx& ctx, std::uint32_t) {
+  HAWSER_TRY(enter(ctx));
+  HAWSER_TRY(faults_.look());
+  return SessionReport::Counters{};
+}
+
+Result<std::vector<DiscoveredTarget>> SimHost::discover(const Ctx& ctx, const Portal&,
+                                                        const std::optional<Chap>&) {
+  HAWSER_TRY(enter(ctx));
+  HAWSER_TRY(faults_.look());
+  return std::vector<DiscoveredTarget>{};
+}
+
+Result<bool> SimHost::has_node_record(const Ctx& ctx, const LoginRequest& request) {
+  HAWSER_TRY(enter(ctx));
+  HAWSER_TRY(faults_.look());
+  return world_.node_records.contains(record_name(request));
+}
+
+Status SimHost::add_node_record(const Ctx& ctx, const LoginRequest& request) {
+  HAWSER_TRY(enter(ctx));
+  return faults_.change([&]() -> Status {
+    world_.node_records.insert(record_name(request));
+    return ok();
+  });
+}
+
+Status SimHost::remove_node_record(const Ctx& ctx, const LoginRequest& request) {
+  HAWSER_TRY(enter(ctx));
+  return faults_.change([&]() -> Status {
+    world_.node_records.erase(record_name(request));
+    return ok();
+  });
+}
+
+void SimHost::add_device(const Session& session, std::uint32_t lun) {
+  const auto& luns = world_.targets[session.target];
+  const auto unit = luns.find(lun);
+  if (unit == luns.end()) return;
+  const std::string name = "sd-" + std::to_string(session.sid) + "-" + std::to_string(lun);
+  world_.devices[name] = {.hctl = {.host = session.host_no, .lun = lun},
+                          .sid = session.sid,
+                          .name = name,
+                          .dev = {.major = 8, .minor = 16 * session.sid + lun},
+                          .sectors = 2048,
+                          .state = "running",
+                          .identity = sim_identity(unit->second)};
+}
+
+Status SimHost::scan(const Ctx& ctx, const Session& session, std::uint32_t lun) {
+  HAWSER_TRY(enter(ctx));
+  return faults_.change([&]() -> Status {
+    add_device(session, lun);
+    return ok();
+  });
+}
+
+Result<std::vector<ScsiDevice>> SimHost::devices(const Ctx& ctx, std::uint32_t sid) {
+  HAWSER_TRY(enter(ctx));
+  HAWSER_TRY(faults_.look());
+  std::vector<ScsiDevice> devices;
+  for (const auto& [name, device] : world_.devices) {
+    if (device.sid == sid) devices.push_back(device);
+  }
+  return devices;
+}
+
+Result<ScsiDevice> SimHost::wait_for_device(const Ctx& ctx, const Session& session,
+                                            std::uint32_t lun) {
+  HAWSER_TRY_ASSIGN(const std::vector<ScsiDevice> found, devices(ctx, session.sid));
+  for (const ScsiDevice& device : found) {
+    if (device.hctl.lun == lun) return device;
+  }
+  return Error(Errc::not_found, "no such LUN");
+}
+
+Status SimHost::rescan(const Ctx& ctx, const ScsiDevice&) {
+  HAWSER_TRY(enter(ctx));
+  return faults_.look();
+}
+
+Status SimHost::remove_device(const Ctx& ctx, const ScsiDevice& device) {
+  HAWSER_TRY(enter(ctx));
+  return faults_.change([&]() -> Status {
+    world_.devices.erase(device.name);
+    return ok();
+  });
+}
+
+Status SimHost::probe(const Ctx& ctx, const ScsiDevice&) {
+  HAWSER_TRY(enter(ctx));
+  return faults_.look();
+}
+
+Result<std::string> SimHost::wwid(const Ctx& ctx, const ScsiDevice& device) {
+  HAWSER_TRY(enter(ctx));
+  HAWSER_TRY(faults_.look());
+  return wwid_of(device.identity);
+}
+
+Result<std::optional<Map>> SimHost::find_map(const Ctx& ctx, const std::string& uuid) {
+  HAWSER_TRY(enter(ctx));
+  HAWSER_TRY(faults_.look());
+  const auto map = world_.maps.find(uuid);
+  return map == world_.maps.end() ? std::optional<Map>{} : std::optional<Map>(map->second);
+}
+
+Result<std::vector<Map>> SimHost::partition_maps(const Ctx& ctx, const std::string&) {
+  HAWSER_TRY(enter(ctx));
+  HAWSER_TRY(faults_.look());
+  return std::vector<Map>{};
+}
+
+Status SimHost::create_map(const Ctx& ctx, const Map& map) {
+  HAWSER_TRY(enter(ctx));
+  if (world_.maps.contains(map.uuid)) return Error(Errc::already_exists, "map exists");
+  return faults_.change([&]() -> Status {
+    Map made = map;
+    made.minor = world_.next_minor++;
+    made.paths = all_active(map.table);
+    world_.maps[map.uuid] = made;
+    return ok();
+  });
+}
+
+Status SimHost::reload_map(const Ctx& ctx, const Map& map, const MapTable& table) {
+  HAWSER_TRY(enter(ctx));
+  return faults_.change([&]() -> Status {
+    Map& loaded = world_.maps[map.uuid];
+    loaded.table = table;
+    loaded.paths = all_active(table);
+    return ok();
+  });
+}
+
+Status SimHost::remove_map(const Ctx& ctx, const std::string& uuid) {
+  HAWSER_TRY(enter(ctx));
+  return faults_.change([&]() -> Status {
+    world_.maps.erase(uuid);
+    return ok();
+  });
+}
+
+Status SimHost::wipe_map(const Ctx& ctx, const std::string& uuid) {
+  HAWSER_TRY(enter(ctx));
+  return faults_.change([&]() -> Status {
+    const auto map = world_.maps.find(uuid);
+    if (map == world_.maps.end()) return ok();
+    map->second.target_type = "error";
+    map->second.paths.clear();
+    return ok();
+  });
+}
+
+Status SimHost::reinstate_path(const Ctx& ctx, const std::string&, const DevT&) {
+  HAWSER_TRY(enter(ctx));
+  return faults_.look();
+}
+
+Status SimHost::wait_for_udev(const Ctx& ctx, const std::string&) {
+  HAWSER_TRY(enter(ctx));
+  return faults_.look();
+}
+
+Status SimHost::wait_for_udev_gone(const Ctx& ctx, const std::string&) {
+  HAWSER_TRY(enter(ctx));
+  return faults_.look();
+}
+
+Result<PathVerdict> SimHost::offer_path(const Ctx& ctx, const ScsiDevice&) {
+  HAWSER_TRY(enter(ctx));
+  HAWSER_TRY(faults_.look());
+  return PathVerdict::undecided;
+}
+
+Result<bool> SimHost::knows_wwid(const Ctx& ctx, const std::string& wwid) {
+  HAWSER_TRY(enter(ctx));
+  HAWSER_TRY(faults_.look());
+  return world_.wwids.contains(wwid);
+}
+
+Status SimHost::remember_wwid(const Ctx& ctx, const std::string& wwid) {
+  HAWSER_TRY(enter(ctx));
+  return faults_.change([&]() -> Status {
+    world_.wwids.insert(wwid);
+    return ok();
+  });
+}
+
+Status SimHost::forget_wwid(const Ctx& ctx, const std::string& wwid) {
+  HAWSER_TRY(enter(ctx));
+  return faults_.change([&]() -> Status {
+    world_.wwids.erase(wwid);
+    return ok();
+  });
+}
+
+Result<std::vector<std::string>> SimHost::holders(const Ctx& ctx, const std::string&) {
+  HAWSER_TRY(enter(ctx));
+  HAWSER_TRY(faults_.look());
+  return std::vector<std::string>{};
+}
+
+Status SimHost::wait_until_unused(const Ctx& ctx, const std::string&) {
+  HAWSER_TRY(enter(ctx));
+  return faults_.look();
+}
+
+Status SimHost::flush(const Ctx& ctx, const std::string&) {
+  HAWSER_TRY(enter(ctx));
+  return faults_.change([&]() -> Status {
+    world_.dirty.clear();
+    return ok();
+  });
+}
+
+namespace {
+
+// The contract of journal.h, checked: after a failed append nothing more is written.
+class SimLogFile final : public LogFile {
+ public:
+  SimLogFile(SimWorld& world, Faults& faults, std::set<std::string>& held, std::string id)
+      : world_(world), faults_(faults), held_(held), id_(std::move(id)), records_(world.logs[id_]) {
+    held_.insert(id_);
+  }
+  ~SimLogFile() override { held_.erase(id_); }
+
+  Status append(Record record, Durability) override {
+    if (is_broken_) return Error(Errc::io, "the tail of the log is unknown");
+    record.seq = records_.size() + 1;
+    Status appended = faults_.change([&]() -> Status {
+      world_.logs[id_].push_back(record);
+      return ok();
+    });
+    is_broken_ = !appended;
+    if (appended) records_.push_back(std::move(record));
+    return appended;
+  }
+  const std::vector<Record>& records() const override { return records_; }
+  Status remove() override {
+    return faults_.change([&]() -> Status {
+      world_.logs.erase(id_);
+      return ok();
+    });
+  }
+
+ private:
+  SimWorld& world_;
+  Faults& faults_;
+  std::set<std::string>& held_;
+  const std::string id_;
+  std::vector<Record> records_;
+  bool is_broken_ = false;
+};
+
+class SimLock final : public NamedLock {
+ public:
+  SimLock(std::set<std::string>& held, std::string name) : held_(held), name_(std::move(name)) {
+    HAWSER_ASSERT(held_.insert(name_).second);  // Tasks take turns: a second holder is a deadlock.
+  }
+  ~SimLock() override { held_.erase(name_); }
+
+ private:
+  std::set<std::string>& held_;
+  const std::string name_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<LogFile>> SimJournal::open(const Ctx& ctx, const std::string& id) {
+  HAWSER_TRY(ctx.check());
+  HAWSER_TRY(faults_.look());
+  HAWSER_ASSERT(!held_.contains(id));
+  return std::unique_ptr<LogFile>(std::make_unique<SimLogFile>(world_, faults_, held_, id));
+}
+
+Result<std::unique_ptr<LogFile>> SimJournal::try_open(const std::string& id) {
+  HAWSER_TRY(faults_.look());
+  if (!world_.logs.contains(id)) return Error(Errc::not_found, "no log " + id);
+  if (held_.contains(id)) return Error(Errc::busy, "log " + id + " is held");
+  return std::unique_ptr<LogFile>(std::make_unique<SimLogFile>(world_, faults_, held_, id));
+}
+
+Result<std::vector<Record>> SimJournal::read(const std::string& id) {
+  HAWSER_TRY(faults_.look());
+  const auto log = world_.logs.find(id);
+  if (log == world_.logs.end()) return Error(Errc::not_found, "no log " + id);
+  return log->second;
+}
+
+Result<std::vector<std::string>> SimJournal::list() {
+  HAWSER_TRY(faults_.look());
+  std::vector<std::string> ids;
+  for (const auto& [id, records] : world_.logs)
+    ids.push_back(id);
+  return ids;
+}
+
+Result<std::unique_ptr<NamedLock>> SimJournal::lock(const Ctx& ctx, const std::string& name) {
+  HAWSER_TRY(ctx.check());
+  HAWSER_TRY(faults_.look());
+  return std::unique_ptr<NamedLock>(std::make_unique<SimLock>(held_, name));
+}
+
+}  // namespace hawser

@@ -1,0 +1,96 @@
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "host/host.h"
+#include "journal/journal.h"
+#include "sim/faults.h"
+#include "sim/sim_world.h"
+#include "support/clock.h"
+
+namespace hawser {
+
+// A host in memory that behaves as the kernel, iscsid and multipathd do, and goes wrong on demand.
+class SimHost final : public Host {
+ public:
+  SimHost(SimWorld& world, Faults& faults, FakeClock& clock)
+      : world_(world), faults_(faults), clock_(clock) {}
+
+  std::unique_ptr<Crew> crew() override;
+  Result<std::string> boot_id() override { return std::string("boot-1"); }
+  std::int64_t uptime_ms() override { return world_.uptime_ms; }
+  std::int64_t wall_time_s() override { return 0; }
+  Status pause(const Ctx& ctx, std::chrono::milliseconds time) override;
+  Status check_ready(const Ctx& ctx, Multipath multipath) override;
+  Result<std::vector<std::string>> resolve(const Ctx& ctx, const std::string& name) override;
+
+  Result<std::vector<Session>> sessions(const Ctx& ctx) override;
+  Result<Session> login(const Ctx& ctx, const LoginRequest& request) override;
+  Result<bool> login_in_flight(const Ctx& ctx) override;
+  Status logout(const Ctx& ctx, std::uint32_t sid) override;
+  Status set_recovery_timeout(const Ctx& ctx, std::uint32_t sid,
+                              std::chrono::seconds timeout) override;
+  Result<SessionReport::Counters> counters(const Ctx& ctx, std::uint32_t sid) override;
+  Result<std::vector<DiscoveredTarget>> discover(const Ctx& ctx, const Portal& portal,
+                                                 const std::optional<Chap>& chap) override;
+  Result<bool> has_node_record(const Ctx& ctx, const LoginRequest& request) override;
+  Status add_node_record(const Ctx& ctx, const LoginRequest& request) override;
+  Status remove_node_record(const Ctx& ctx, const LoginRequest& request) override;
+
+  Status scan(const Ctx& ctx, const Session& session, std::uint32_t lun) override;
+  Result<std::vector<ScsiDevice>> devices(const Ctx& ctx, std::uint32_t sid) override;
+  Result<ScsiDevice> wait_for_device(const Ctx& ctx, const Session& session,
+                                     std::uint32_t lun) override;
+  Status rescan(const Ctx& ctx, const ScsiDevice& device) override;
+  Status remove_device(const Ctx& ctx, const ScsiDevice& device) override;
+  Status probe(const Ctx& ctx, const ScsiDevice& device) override;
+  Result<std::string> wwid(const Ctx& ctx, const ScsiDevice& device) override;
+
+  Result<std::optional<Map>> find_map(const Ctx& ctx, const std::string& uuid) override;
+  Result<std::vector<Map>> partition_maps(const Ctx& ctx, const std::string& wwid) override;
+  Status create_map(const Ctx& ctx, const Map& map) override;
+  Status reload_map(const Ctx& ctx, const Map& map, const MapTable& table) override;
+  Status remove_map(const Ctx& ctx, const std::string& uuid) override;
+  Status wipe_map(const Ctx& ctx, const std::string& uuid) override;
+  Status reinstate_path(const Ctx& ctx, const std::string& uuid, const DevT& dev) override;
+  Status wait_for_udev(const Ctx& ctx, const std::string& uuid) override;
+  Status wait_for_udev_gone(const Ctx& ctx, const std::string& uuid) override;
+
+  Result<PathVerdict> offer_path(const Ctx& ctx, const ScsiDevice& device) override;
+  Result<bool> knows_wwid(const Ctx& ctx, const std::string& wwid) override;
+  Status remember_wwid(const Ctx& ctx, const std::string& wwid) override;
+  Status forget_wwid(const Ctx& ctx, const std::string& wwid) override;
+  Result<std::vector<std::string>> holders(const Ctx& ctx, const std::string& device) override;
+  Status wait_until_unused(const Ctx& ctx, const std::string& uuid) override;
+  Status flush(const Ctx& ctx, const std::string& node) override;
+
+ private:
+  Status enter(const Ctx& ctx);
+  void land_logins();
+  void add_device(const Session& session, std::uint32_t lun);
+
+  SimWorld& world_;
+  Faults& faults_;
+  FakeClock& clock_;
+};
+
+// Logs in the world's memory.
+class SimJournal final : public Journal {
+ public:
+  SimJournal(SimWorld& world, Faults& faults) : world_(world), faults_(faults) {}
+
+  Result<std::unique_ptr<LogFile>> open(const Ctx& ctx, const std::string& id) override;
+  Result<std::unique_ptr<LogFile>> try_open(const std::string& id) override;
+  Result<std::vector<Record>> read(const std::string& id) override;
+  Result<std::vector<std::string>> list() override;
+  Result<std::unique_ptr<NamedLock>> lock(const Ctx& ctx, const std::string& name) override;
+
+ private:
+  SimWorld& world_;
+  Faults& faults_;
+  std::set<std::string> held_{};
+};
+
+}  // namespace hawser

@@ -1,0 +1,66 @@
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "model/map.h"
+#include "model/scsi_device.h"
+#include "model/session.h"
+#include "wire/journal_record.h"
+
+namespace hawser {
+
+// What survives the death of a process: kernel, daemons and disk.
+struct SimWorld {
+  // --- the storage behind the network; never changed by the code under test ---
+  std::map<std::string, std::map<std::uint32_t, std::string>> targets{};  // IQN, LUN: unit name.
+  std::set<std::string> dead_portals{};                                   // Addresses.
+
+  // --- this host ---
+  std::map<std::uint32_t, Session> sessions{};
+  std::vector<Session> logins_in_flight{};  // Sent, not answered: they come true later.
+  std::map<std::string, ScsiDevice> devices{};
+  std::map<std::string, Map> maps{};
+  std::set<std::string> wwids{};
+  std::set<std::string> node_records{};
+  std::map<std::string, std::vector<Record>> logs{};
+  std::set<std::string> dirty{};  // Units with data that has not reached the target.
+
+  std::uint32_t next_sid = 1;
+  std::uint32_t next_minor = 0;
+  std::int64_t uptime_ms = 1000;
+
+  // What must be as before after an undo. Counters and time may differ.
+  std::string picture() const {
+    std::string text;
+    for (const auto& [sid, session] : sessions)
+      text +=
+          "session " + std::to_string(sid) + " " + session.target + " " + session.address + "\n";
+    for (const Session& session : logins_in_flight)
+      text += "login in flight " + session.target + " " + session.address + "\n";
+    for (const auto& [name, device] : devices)
+      text += "device " + name + " " + to_string(device.hctl) + "\n";
+    for (const auto& [uuid, map] : maps)
+      text += "map " + uuid + " paths " + std::to_string(map.paths.size()) + " " + map.target_type +
+              "\n";
+    for (const std::string& wwid : wwids)
+      text += "wwid " + wwid + "\n";
+    for (const std::string& record : node_records)
+      text += "node record " + record + "\n";
+    for (const auto& [id, records] : logs)
+      text += "log " + id + "\n";
+    return text;
+  }
+};
+
+// The identity that a unit of this name shows: one NAA 6 designator.
+inline Identity sim_identity(const std::string& unit) {
+  std::string naa = "\x60" + unit;
+  naa.resize(16, '.');
+  return {.designators = {{.type = 3, .code_set = 1, .bytes = naa}}, .serial = unit};
+}
+
+}  // namespace hawser

@@ -1,0 +1,115 @@
+// Walks every way in which an operation can go wrong, and checks what it leaves.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "engine/attach.h"
+#include "engine/detach.h"
+#include "engine/inventory.h"
+#include "engine/recover.h"
+#include "sim/sim_host.h"
+
+namespace hawser {
+
+using namespace std::chrono_literals;
+
+// A process: it is born with a clean memory, and dies with its locks.
+struct SimProcess {
+  SimProcess(SimWorld& world, Faults& faults)
+      : host(world, faults, clock), journal(world, faults) {}
+
+  Ctx ctx() const { return {.clock = clock, .deadline = clock.now() + 60s}; }
+  Environment environment() { return {.host = host, .journal = journal}; }
+
+  FakeClock clock{};
+  SimHost host;
+  SimJournal journal;
+};
+
+inline constexpr const char* kTarget = "iqn.2026-11.org.example:t1";
+inline constexpr const char* kUnit = "our-unit";
+
+inline VolumeSpec sim_spec(int portals, std::uint16_t lun = 1) {
+  VolumeSpec spec;
+  for (int i = 1; i <= portals; ++i) {
+    spec.paths.push_back(
+        {.portal = {.host = "10.0." + std::to_string(i) + ".2"}, .target = kTarget, .lun = lun});
+  }
+  return spec;
+}
+
+inline SimWorld sim_world() {
+  SimWorld world;
+  world.targets[kTarget] = {{1, kUnit}, {2, "neighbour"}};
+  return world;
+}
+
+// Runs `work` in a process of its own that may fail and crash, up to `budget` times, and a recovery
+// in another with what is left of the budget; then hands the world to `check` in good weather.
+// Returns how many runs that took.
+inline int walk(const SimWorld& start, int budget,
+                const std::function<void(SimProcess&, SimWorld&)>& work,
+                const std::function<void(SimWorld&, bool crashed)>& check) {
+  int runs = 0;
+  Choices choices;
+  while (choices.next_run()) {
+    ++runs;
+    SimWorld world = start;
+    Faults faults(choices, budget);
+    bool crashed = false;
+    try {
+      SimProcess process(world, faults);
+      work(process, world);
+    } catch (const SimCrash&) {
+      crashed = true;
+      try {
+        SimProcess process(world, faults);
+        (void)recover(process.ctx(), process.environment());
+      } catch (const SimCrash&) {
+      }
+    }
+    check(world, crashed);
+    if (::testing::Test::HasFailure()) {
+      ADD_FAILURE() << "in run " << runs;
+      return runs;
+    }
+  }
+  return runs;
+}
+
+// In good weather: recovers, and says whether the volume is attached.
+inline bool recover_in_good_weather(SimWorld& world, const std::string& id) {
+  Choices choices;
+  choices.next_run();
+  Faults faults(choices, 0);
+  SimProcess process(world, faults);
+  const Result<RecoverReport> report = recover(process.ctx(), process.environment());
+  EXPECT_TRUE(report && report->failed.empty())
+      << (report ? report->failed.front().error.message() : report.error().message());
+  const Result<Attachment> shown = show(process.ctx(), process.environment(), id);
+  return shown && shown->status == "attached";
+}
+
+inline void detach_in_good_weather(SimWorld& world, const std::string& id) {
+  Choices choices;
+  choices.next_run();
+  Faults faults(choices, 0);
+  SimProcess process(world, faults);
+  const Result<DetachReport> report = detach(process.ctx(), process.environment(), id, {});
+  EXPECT_TRUE(report) << report.error().message();
+}
+
+inline void attach_in_good_weather(SimWorld& world, const VolumeSpec& spec,
+                                   const AttachOptions& options) {
+  Choices choices;
+  choices.next_run();
+  Faults faults(choices, 0);
+  SimProcess process(world, faults);
+  const Result<Attachment> made = attach(process.ctx(), process.environment(), spec, options);
+  ASSERT_TRUE(made) << made.error().message();
+}
+
+}  // namespace hawser
