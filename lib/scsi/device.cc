@@ -1,1 +1,161 @@
-// Being written.
+#include "scsi/device.h"
+
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <utility>
+
+#include "base/number.h"
+#include "os/bounded.h"
+#include "wire/vpd.h"
+
+namespace hawser {
+namespace {
+
+std::string device_dir(const Hctl& hctl) { return "class/scsi_device/" + to_string(hctl) + "/device/"; }
+
+std::optional<Hctl> parse_hctl(std::string_view text) {
+  Hctl hctl;
+  std::array<std::string_view, 4> parts;
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    parts[i] = text.substr(0, text.find(':'));
+    if ((text.find(':') == text.npos) != (i + 1 == parts.size())) return std::nullopt;
+    text.remove_prefix(std::min(text.size(), parts[i].size() + 1));
+  }
+  const auto host = parse_number<std::uint32_t>(parts[0]);
+  const auto channel = parse_number<std::uint32_t>(parts[1]);
+  const auto target = parse_number<std::uint32_t>(parts[2]);
+  const auto lun = parse_number<std::uint64_t>(parts[3]);
+  if (!host || !channel || !target || !lun) return std::nullopt;
+  return Hctl{.host = *host, .channel = *channel, .target = *target, .lun = *lun};
+}
+
+std::optional<DevT> parse_dev(std::string_view text) {
+  const std::size_t colon = text.find(':');
+  if (colon == text.npos) return std::nullopt;
+  const auto major = parse_number<std::uint32_t>(text.substr(0, colon));
+  const auto minor = parse_number<std::uint32_t>(text.substr(colon + 1));
+  if (!major || !minor) return std::nullopt;
+  return DevT{.major = *major, .minor = *minor};
+}
+
+// What a device does not say is not an error; what it says wrongly is no identity.
+template <class Page>
+void take_page(const Result<std::string>& bytes, Page (*decode)(std::string_view), auto& into) {
+  if (!bytes) return;
+  Page page = decode(*bytes);
+  if (page) into = *std::move(page);
+}
+
+}  // namespace
+
+Result<std::vector<ScsiDevice>> ScsiSysfs::devices(std::uint32_t sid) const {
+  // .../sessionN/targetH:C:T/H:C:T:L
+  const std::string session =
+      "class/iscsi_session/session" + std::to_string(sid) + "/device";
+  HAWSER_TRY_ASSIGN(const std::vector<std::string> entries, sysfs_.list(session));
+  std::vector<ScsiDevice> devices;
+  for (const std::string& target : entries) {
+    if (!target.starts_with("target")) continue;
+    const std::string dir = session + "/" + target;
+    HAWSER_TRY_ASSIGN(const std::vector<std::string> units, sysfs_.list(dir));
+    for (const std::string& unit : units) {
+      const std::optional<Hctl> hctl = parse_hctl(unit);
+      if (!hctl) continue;  // Attributes of the target itself.
+      HAWSER_TRY_ASSIGN(std::optional<ScsiDevice> device, read(dir + "/" + unit + "/", *hctl, sid));
+      if (device) devices.push_back(*std::move(device));
+    }
+  }
+  return devices;
+}
+
+Result<std::optional<ScsiDevice>> ScsiSysfs::read(const std::string& dir, const Hctl& hctl,
+                                                  std::uint32_t sid) const {
+  const std::optional<ScsiDevice> none;
+  HAWSER_TRY_ASSIGN(const std::vector<std::string> disks, sysfs_.list(dir + "block"));
+  if (disks.empty()) return none;
+  ScsiDevice device{.hctl = hctl, .sid = sid, .name = disks.front()};
+  const std::string disk = dir + "block/" + device.name + "/";
+  const Result<std::string> state = sysfs_.attribute(dir + "state");
+  const Result<std::string> dev = sysfs_.attribute(disk + "dev");
+  const Result<std::string> size = sysfs_.attribute(disk + "size");
+  const Result<std::string> read_only = sysfs_.attribute(disk + "ro");
+  if (!state || !dev || !size || !read_only) return none;  // Coming or going.
+
+  const std::optional<DevT> number = parse_dev(*dev);
+  const auto sectors = parse_number<std::uint64_t>(*size);
+  if (!number) return Error(Errc::protocol, "sysfs attribute '" + disk + "dev' says '" + *dev + "'");
+  if (!sectors) {
+    return Error(Errc::protocol, "sysfs attribute '" + disk + "size' says '" + *size + "'");
+  }
+  device.dev = *number;
+  device.sectors = *sectors;
+  device.state = *state;
+  device.read_only = *read_only != "0";
+  take_page(sysfs_.binary(dir + "vpd_pg83"), &decode_vpd83, device.identity.designators);
+  take_page(sysfs_.binary(dir + "vpd_pg80"), &decode_vpd80, device.identity.serial);
+  return {std::move(device)};
+}
+
+bool ScsiSysfs::has_device(const Session& session, std::uint32_t lun) const {
+  return sysfs_.exists(
+      device_dir({.host = session.host_no, .target = session.target_id, .lun = lun}));
+}
+
+bool ScsiSysfs::exists(const ScsiDevice& device) const {
+  return sysfs_.exists(device_dir(device.hctl));
+}
+
+// A write that starts SCSI commands cannot be interrupted.
+Status ScsiSysfs::write(const Ctx& ctx, const std::string& path, const std::string& text) const {
+  // The worker may outlive us, so it opens a root of its own.
+  HAWSER_TRY_ASSIGN(Sysfs own, sysfs_.duplicate());
+  const auto shared = std::make_shared<Sysfs>(std::move(own));
+  return run_bounded(ctx, "write '" + text + "' to " + path,
+                     [shared, path, text] { return shared->write(path, text); });
+}
+
+Status ScsiSysfs::scan(const Ctx& ctx, const Session& session, std::uint32_t lun) const {
+  const std::string state_path =
+      "class/iscsi_session/session" + std::to_string(session.sid) + "/state";
+  const auto check = [&]() -> Status {
+    HAWSER_TRY_ASSIGN(const std::string state, sysfs_.attribute(state_path));
+    if (state == "LOGGED_IN") return ok();
+    return Error(Errc::unavailable, "session " + std::to_string(session.sid) + " is " + state +
+                                        ", so nothing is scanned");
+  };
+  HAWSER_TRY(check());
+  HAWSER_TRY(write(ctx, "class/scsi_host/host" + std::to_string(session.host_no) + "/scan",
+                   "0 " + std::to_string(session.target_id) + " " + std::to_string(lun)));
+  return check();
+}
+
+Status ScsiSysfs::rescan(const Ctx& ctx, const ScsiDevice& device) const {
+  return write(ctx, device_dir(device.hctl) + "rescan", "1");
+}
+
+Status ScsiSysfs::remove(const Ctx& ctx, const ScsiDevice& device) const {
+  // The address may have been given to another device since we looked.
+  const Result<std::string> dev =
+      sysfs_.attribute(device_dir(device.hctl) + "block/" + device.name + "/dev");
+  if (!dev && !exists(device)) return ok();
+  if (dev && parse_dev(*dev) != device.dev) {
+    return Error(Errc::identity_mismatch, device.name + " is another device now");
+  }
+  const Status written = write(ctx, device_dir(device.hctl) + "delete", "1");
+  const bool is_gone = !written && (written.error().code() == Errc::not_found);
+  return is_gone ? ok() : written;
+}
+
+Result<DevT> ScsiSysfs::number(const std::string& name) const {
+  HAWSER_TRY_ASSIGN(const std::string text, sysfs_.attribute("class/block/" + name + "/dev"));
+  const std::optional<DevT> dev = parse_dev(text);
+  if (!dev) return Error(Errc::protocol, name + " has device number '" + text + "'");
+  return *dev;
+}
+
+Result<std::vector<std::string>> ScsiSysfs::holders(const std::string& name) const {
+  return sysfs_.list("class/block/" + name + "/holders");
+}
+
+}  // namespace hawser

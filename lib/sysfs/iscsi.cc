@@ -1,1 +1,123 @@
-// Being written.
+#include "sysfs/iscsi.h"
+
+#include "base/number.h"
+
+namespace hawser {
+namespace {
+
+constexpr std::string_view kSessionPrefix = "session";
+
+std::string session_dir(std::uint32_t sid) {
+  return "class/iscsi_session/session" + std::to_string(sid) + "/";
+}
+
+Error bad(const std::string& path, const std::string& text) {
+  return Error(Errc::protocol, "sysfs attribute '" + path + "' says '" + text + "'");
+}
+
+// Reads the attributes of one session; the first failure stays.
+class Reader {
+ public:
+  Reader(const Sysfs& sysfs, std::string dir) : sysfs_(sysfs), dir_(std::move(dir)) {}
+
+  std::string text(const std::string& name) { return text_at(dir_ + name); }
+  std::string text_at(const std::string& path) {
+    if (!status_) return {};
+    Result<std::string> text = sysfs_.attribute(path);
+    if (text) return *text == "(null)" ? std::string() : *std::move(text);
+    status_ = std::move(text).error();
+    return {};
+  }
+  template <class Number>
+  Number number_at(const std::string& path) {
+    const std::string digits = text_at(path);
+    const std::optional<Number> value = parse_number<Number>(digits);
+    if (!value && status_) status_ = bad(path, digits);
+    return value.value_or(0);
+  }
+  SessionState state() {
+    const std::string word = text("state");
+    if (word == "LOGGED_IN") return SessionState::logged_in;
+    if (word == "FAILED") return SessionState::failed;
+    if (word != "FREE" && status_) status_ = bad(dir_ + "state", word);
+    return SessionState::free;
+  }
+  // ".../host3/session1/iscsi_session/session1"
+  std::uint32_t host_number() {
+    if (!status_) return 0;
+    Result<std::string> link = sysfs_.link_target(dir_.substr(0, dir_.size() - 1));
+    if (!link) {
+      status_ = std::move(link).error();
+      return 0;
+    }
+    const std::size_t end = link->find("/session");
+    const std::size_t start = end == link->npos ? end : link->rfind("/host", end);
+    if (start == link->npos) {
+      status_ = bad(dir_, *link);
+      return 0;
+    }
+    const std::string digits = link->substr(start + 5, end - start - 5);
+    const auto number = parse_number<std::uint32_t>(digits);
+    if (!number) status_ = bad(dir_, *link);
+    return number.value_or(0);
+  }
+  const Status& status() const { return status_; }
+
+ private:
+  const Sysfs& sysfs_;
+  const std::string dir_;
+  Status status_{};
+};
+
+}  // namespace
+
+Result<std::vector<Session>> IscsiSysfs::sessions() const {
+  HAWSER_TRY_ASSIGN(const std::vector<std::string> names, sysfs_.list("class/iscsi_session"));
+  std::vector<Session> sessions;
+  for (const std::string& name : names) {
+    if (!name.starts_with(kSessionPrefix)) continue;
+    const auto sid = parse_number<std::uint32_t>(name.substr(kSessionPrefix.size()));
+    if (!sid) return bad("class/iscsi_session", name);
+    HAWSER_TRY_ASSIGN(const std::optional<Session> one, session(*sid));
+    if (one) sessions.push_back(*one);
+  }
+  return sessions;
+}
+
+Result<std::optional<Session>> IscsiSysfs::session(std::uint32_t sid) const {
+  const std::string number = std::to_string(sid);
+  const std::string connection = "class/iscsi_connection/connection" + number + ":0/";
+  if (!sysfs_.exists(session_dir(sid))) return std::optional<Session>{};
+  Reader reader(sysfs_, session_dir(sid));
+  Session session{.sid = sid};
+  session.host_no = reader.host_number();
+  session.target = reader.text("targetname");
+  session.iface = reader.text("ifacename");
+  session.state = reader.state();
+  session.tpgt = reader.number_at<int>(session_dir(sid) + "tpgt");
+  session.address = reader.text_at(connection + "persistent_address");
+  session.port = reader.number_at<std::uint16_t>(connection + "persistent_port");
+  if (reader.status()) return {std::move(session)};
+  // Being made, it has not all of its attributes yet; vanishing, not any more. ENOTCONN and EINVAL
+  // are what the kernel says of a connection that is one or the other.
+  const Error& error = reader.status().error();
+  const bool is_passing = error.code() == Errc::not_found || error.sys_errno() == ENOTCONN ||
+                          error.sys_errno() == EINVAL || !sysfs_.exists(session_dir(sid)) ||
+                          session.state == SessionState::free;
+  if (is_passing) return std::optional<Session>{};
+  return error;
+}
+
+Status IscsiSysfs::set_recovery_timeout(std::uint32_t sid, std::chrono::seconds timeout) const {
+  return sysfs_.write(session_dir(sid) + "recovery_tmo", std::to_string(timeout.count()));
+}
+
+Result<std::uint64_t> IscsiSysfs::transport_handle() const {
+  const std::string path = "class/iscsi_transport/tcp/handle";
+  HAWSER_TRY_ASSIGN(const std::string text, sysfs_.attribute(path));
+  const auto handle = parse_number<std::uint64_t>(text);
+  if (!handle) return bad(path, text);
+  return *handle;
+}
+
+}  // namespace hawser

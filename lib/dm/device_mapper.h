@@ -1,0 +1,49 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "hawser/ctx.h"
+#include "model/map.h"
+
+namespace hawser {
+
+// Multipath maps through libdevmapper. Thread-safe: one lock for the whole process, since the
+// library keeps state for the whole process.
+//
+// Nothing here waits for udev: libdevmapper's own wait has no time-out, and hangs in another IPC
+// namespace. The flags that udev's rules need are sent with each change all the same.
+class DeviceMapper {
+ public:
+  DeviceMapper();
+
+  // Errors: permission_denied, unsupported (no device-mapper, or no multipath target; says what to
+  // load).
+  Status check_available() const;
+
+  // nullopt if there is no map of this uuid.
+  Result<std::optional<Map>> find(const std::string& uuid) const;
+
+  // Maps whose uuid ends with `suffix` and does not start with it: partitions of a map.
+  Result<std::vector<Map>> stacked_on(const std::string& suffix) const;
+
+  // Errors: already_exists (name or uuid is taken), busy (a path is claimed by somebody else), io.
+  // Nothing is left of a map that could not be completed.
+  Status create(const Ctx& ctx, const Map& map) const;
+
+  // Loads a table and switches to it. That waits for I/O in flight, so it runs on a worker; a map is
+  // not left suspended. Errors: deadline_exceeded (unknown), io.
+  Status reload(const Ctx& ctx, const Map& map, const MapTable& table) const;
+
+  // Errors: busy (it is open), io. A map that is not there is success.
+  Status remove(const std::string& uuid) const;
+
+  // Replaces the table by one that fails all I/O. A map that is not there is success.
+  Status wipe(const Ctx& ctx, const std::string& uuid) const;
+
+  Status message(const std::string& uuid, const std::string& text) const;
+};
+
+}  // namespace hawser

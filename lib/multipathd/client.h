@@ -1,0 +1,40 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "hawser/ctx.h"
+
+namespace hawser {
+
+// multipathd over its command socket. Its answers are hints: the kernel shows what became of them.
+// Thread-safe: each command has a connection of its own.
+//
+// Under socket activation a connection starts multipathd, so a host that has it has it running.
+class MultipathdClient {
+ public:
+  // Abstract unless it starts with '/'.
+  explicit MultipathdClient(std::string socket_name = "/org/kernel/linux/storage/multipathd",
+                            bool is_abstract = true)
+      : socket_name_(std::move(socket_name)), is_abstract_(is_abstract) {}
+
+  // Sends one command and returns the answer, without the NUL and line ends at its end.
+  // Errors: unavailable (not running), protocol, deadline_exceeded.
+  Result<std::string> command(const Ctx& ctx, std::string_view text) const;
+
+ private:
+  const std::string socket_name_;
+  const bool is_abstract_;
+};
+
+enum class PathOffer { accepted, undecided, blacklisted };
+
+// What multipathd's answer to "add path" means. Source: multipath-tools multipathd/main.c and
+// cli_handlers.c, 0.7 to 0.14.
+PathOffer parse_add_path(std::string_view answer);
+
+// The WWID of `device` in the answer to `show paths raw format "%d %w"`; nullopt if it has none.
+std::optional<std::string> parse_path_wwid(std::string_view answer, std::string_view device);
+
+}  // namespace hawser

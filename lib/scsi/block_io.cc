@@ -1,0 +1,90 @@
+#include "scsi/block_io.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <fstream>
+#include <memory>
+#include <sstream>
+
+#include "base/unique_fd.h"
+#include "os/bounded.h"
+
+namespace hawser {
+namespace {
+
+constexpr std::size_t kProbeBytes = 4096;  // A multiple of every logical block size in use.
+constexpr std::size_t kLinesMax = 65536;
+
+Result<UniqueFd> open_device(const std::string& node, const DevT& dev, int flags) {
+  UniqueFd fd(::open(node.c_str(), flags | O_CLOEXEC));
+  if (!fd) return Error::from_errno(errno, "open " + node);
+  struct stat status {};
+  if (::fstat(fd.get(), &status) != 0) return Error::from_errno(errno, "stat " + node);
+  const bool is_right = S_ISBLK(status.st_mode) && ::major(status.st_rdev) == dev.major &&
+                        ::minor(status.st_rdev) == dev.minor;
+  if (!is_right) {
+    return Error(Errc::identity_mismatch, node + " is not device " + to_string(dev));
+  }
+  return fd;
+}
+
+Status read_block(const std::string& node, const DevT& dev) {
+  HAWSER_TRY_ASSIGN(const UniqueFd fd, open_device(node, dev, O_RDONLY | O_DIRECT));
+  const std::unique_ptr<void, decltype(&std::free)> block(
+      std::aligned_alloc(kProbeBytes, kProbeBytes), &std::free);
+  if (!block) return Error(Errc::exhausted, "out of memory");
+  const ssize_t got = ::pread(fd.get(), block.get(), kProbeBytes, 0);
+  if (got < 0) return Error::from_errno(errno, "read " + node);
+  if (got == 0) return Error(Errc::io, "read " + node + ": it has no data");
+  return ok();
+}
+
+Status sync_and_close(const std::string& node, const DevT& dev) {
+  Result<UniqueFd> fd = open_device(node, dev, O_RDWR);
+  const int refusal = fd ? 0 : fd.error().sys_errno();
+  // Nothing can be dirty on a device that is read-only, but the target's cache may be.
+  if (refusal == EROFS || refusal == EACCES) fd = open_device(node, dev, O_RDONLY);
+  if (!fd) return std::move(fd).error();
+  if (::fsync(fd->get()) != 0) {
+    return Error::from_errno(errno, "fsync " + node + ": writes were lost");
+  }
+  if (::close(fd->release()) != 0) return Error::from_errno(errno, "close " + node);
+  return ok();
+}
+
+}  // namespace
+
+Status probe_read(const Ctx& ctx, const std::string& node, const DevT& dev) {
+  return run_bounded(ctx, "read " + node, [node, dev] { return read_block(node, dev); });
+}
+
+Status flush_device(const Ctx& ctx, const std::string& node, const DevT& dev) {
+  return run_bounded(ctx, "flush " + node, [node, dev] { return sync_and_close(node, dev); });
+}
+
+Result<std::vector<std::string>> users_of(const std::string& proc, const DevT& dev) {
+  // Field 3 is the device, field 5 the mount point. Source: proc(5).
+  std::ifstream mounts(proc + "/self/mountinfo");
+  if (!mounts) return Error(Errc::io, "read " + proc + "/self/mountinfo");
+  std::vector<std::string> users;
+  std::string line;
+  for (std::size_t count = 0; std::getline(mounts, line); ++count) {
+    if (count == kLinesMax) return Error(Errc::exhausted, "over 65536 mounts");
+    std::istringstream fields(line);
+    std::string id;
+    std::string parent;
+    std::string device;
+    std::string root;
+    std::string where;
+    fields >> id >> parent >> device >> root >> where;
+    if (device == to_string(dev)) users.push_back("mounted on " + where);
+  }
+  return users;
+}
+
+}  // namespace hawser

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "hawser/ctx.h"
+#include "model/scsi_device.h"
+#include "model/session.h"
+#include "os/sysfs.h"
+
+namespace hawser {
+
+// SCSI disks of iSCSI sessions, through sysfs. Thread-safe.
+// Source: Linux drivers/scsi/scsi_sysfs.c, drivers/scsi/sd.c.
+class ScsiSysfs {
+ public:
+  // `sysfs` outlives this object.
+  explicit ScsiSysfs(const Sysfs& sysfs) : sysfs_(sysfs) {}
+
+  // The disks of a session. One that vanishes while it is read is left out.
+  Result<std::vector<ScsiDevice>> devices(std::uint32_t sid) const;
+
+  // The SCSI device is there, whether or not its disk is.
+  bool has_device(const Session& session, std::uint32_t lun) const;
+  bool exists(const ScsiDevice& device) const;
+
+  // Looks for one LUN. The kernel takes the request and does nothing when the session is not logged
+  // in, so that is checked before and after. May take as long as the target takes to answer.
+  // Errors: unavailable (not logged in), deadline_exceeded (unknown: the scan goes on), io.
+  Status scan(const Ctx& ctx, const Session& session, std::uint32_t lun) const;
+
+  // Has the kernel read size and identity anew.
+  Status rescan(const Ctx& ctx, const ScsiDevice& device) const;
+
+  // Asks for the device to be deleted, if its name still belongs to it. Gone already is success.
+  Status remove(const Ctx& ctx, const ScsiDevice& device) const;
+
+  // The node of a block device of `name`: "sdb", "dm-3". Errors: not_found.
+  Result<DevT> number(const std::string& name) const;
+  // What is stacked on a block device.
+  Result<std::vector<std::string>> holders(const std::string& name) const;
+
+ private:
+  Result<std::optional<ScsiDevice>> read(const std::string& dir, const Hctl& hctl,
+                                         std::uint32_t sid) const;
+  Status write(const Ctx& ctx, const std::string& path, const std::string& text) const;
+
+  const Sysfs& sysfs_;
+};
+
+}  // namespace hawser

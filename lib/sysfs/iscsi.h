@@ -1,0 +1,37 @@
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <vector>
+
+#include "hawser/ctx.h"
+#include "model/session.h"
+#include "os/sysfs.h"
+
+namespace hawser {
+
+// iSCSI sessions as the kernel shows them.
+// Source: Linux drivers/scsi/scsi_transport_iscsi.c. Thread-safe.
+class IscsiSysfs {
+ public:
+  // `sysfs` outlives this object.
+  explicit IscsiSysfs(const Sysfs& sysfs) : sysfs_(sysfs) {}
+
+  // Every session; one that vanishes while it is read is left out.
+  // Errors: protocol, naming the attribute; io.
+  Result<std::vector<Session>> sessions() const;
+
+  // nullopt if it is not there, or just vanishing.
+  Result<std::optional<Session>> session(std::uint32_t sid) const;
+
+  // Written through sysfs, the value survives a restart of iscsid.
+  Status set_recovery_timeout(std::uint32_t sid, std::chrono::seconds timeout) const;
+
+  // The kernel's handle of iscsi_tcp, which netlink requests carry.
+  Result<std::uint64_t> transport_handle() const;
+
+ private:
+  const Sysfs& sysfs_;
+};
+
+}  // namespace hawser
