@@ -5,6 +5,7 @@
 #include <chrono>
 #include <stop_token>
 
+#include "hawser/detail/export.h"
 #include "hawser/result.h"
 
 namespace hawser {
@@ -12,20 +13,20 @@ namespace hawser {
 using TimePoint = std::chrono::steady_clock::time_point;
 
 /// The source of time. Tests bring their own.
-class Clock {
+class HAWSER_API Clock {
  public:
   virtual ~Clock() = default;
   virtual TimePoint now() const = 0;
 };
 
 /// The machine's monotonic clock. Stateless.
-class SystemClock final : public Clock {
+class HAWSER_API SystemClock final : public Clock {
  public:
   TimePoint now() const override { return std::chrono::steady_clock::now(); }
 };
 
 /// How long a call may take, and how to stop it.
-struct Ctx {
+struct HAWSER_API Ctx {
   const Clock& clock;                     ///< Must outlive the call.
   TimePoint deadline = TimePoint::max();  ///< max() means no deadline.
   std::stop_token stop{};                 ///< A stop request cancels the call.

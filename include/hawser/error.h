@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+#include "hawser/detail/export.h"
+
 namespace hawser {
 
 /// What the caller can do next. Numbers are stable; new ones are appended.
@@ -32,7 +34,7 @@ enum class Errc : int {
 };
 
 /// Stable name of a code, as printed in JSON: "deadline_exceeded".
-std::string_view to_string(Errc code) noexcept;
+HAWSER_API std::string_view to_string(Errc code) noexcept;
 
 /// The part of the work that failed.
 enum class Stage {
@@ -54,7 +56,7 @@ enum class Stage {
 };
 
 /// Stable name of a stage, as printed in JSON: "login".
-std::string_view to_string(Stage stage) noexcept;
+HAWSER_API std::string_view to_string(Stage stage) noexcept;
 
 /// Whether the failed operation can have left a mark on the host.
 enum class Outcome {
@@ -74,7 +76,7 @@ struct Where {
 
 /// One failure: what was tried, on which object, what the system answered. A value; thread-safe as
 /// any value is.
-class Error {
+class HAWSER_API Error {
  public:
   Error(Errc code, std::string message, Where where = Where::here());
 

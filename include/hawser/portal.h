@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "hawser/detail/export.h"
 #include "hawser/result.h"
 
 namespace hawser {
@@ -22,9 +23,9 @@ struct Portal {
 ///
 /// @errors  invalid_argument, with the offending text in the message.
 /// @source  RFC 7143 section 13.8 (TargetAddress).
-Result<Portal> parse_portal(std::string_view text);
+HAWSER_API Result<Portal> parse_portal(std::string_view text);
 
 /// The inverse of parse_portal(); always writes the port, and the group if it is known.
-std::string to_string(const Portal& portal);
+HAWSER_API std::string to_string(const Portal& portal);
 
 }  // namespace hawser

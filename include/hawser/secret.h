@@ -3,10 +3,12 @@
 #include <string>
 #include <string_view>
 
+#include "hawser/detail/export.h"
+
 namespace hawser {
 
 /// A CHAP secret. It cannot be printed or compared, and its memory is wiped when it goes away.
-class Secret {
+class HAWSER_API Secret {
  public:
   Secret() = default;
   explicit Secret(std::string_view bytes) : bytes_(bytes) {}

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "hawser/detail/export.h"
 #include "hawser/portal.h"
 #include "hawser/secret.h"
 
@@ -67,15 +68,15 @@ inline constexpr std::size_t kSpecBytesMax = 1024 * 1024;
 ///
 /// @errors  invalid_argument, naming the key.
 /// @threads Safe from several threads at once.
-Result<VolumeSpec> parse_volume_spec(std::string_view json);
+HAWSER_API Result<VolumeSpec> parse_volume_spec(std::string_view json);
 
 /// Checks what a caller put together by hand by the same rules as parse_volume_spec().
 ///
 /// @errors  invalid_argument, naming the field.
-Status validate(const VolumeSpec& spec);
+HAWSER_API Status validate(const VolumeSpec& spec);
 
 /// The stable identifier of the attachment that `spec` leads to: the same for every list of portals
 /// of the same targets and LUNs. 16 lower-case hex digits.
-std::string attachment_id(const VolumeSpec& spec);
+HAWSER_API std::string attachment_id(const VolumeSpec& spec);
 
 }  // namespace hawser

@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <utility>
 
 #include "base/c_ptr.h"
@@ -60,9 +59,7 @@ Status set_udev_flags(const Task& task, std::uint16_t flags) HAWSER_REQUIRES(g_d
   return Error(Errc::io, "dm_task_set_cookie");
 }
 
-bool is_absent(const Status& status) {
-  return !status && status.error().code() == Errc::not_found;
-}
+bool is_absent(const Status& status) { return !status && status.error().code() == Errc::not_found; }
 
 // One question; nullopt if there is no such map.
 Result<std::optional<Task>> ask(int type, const std::string& uuid) HAWSER_REQUIRES(g_dm_mutex) {
@@ -129,8 +126,8 @@ Status resume_new(const std::string& uuid, std::uint16_t flags) HAWSER_REQUIRES(
   return run(task, "resume map " + uuid);
 }
 
-// Switches a live map to its new table. The ioctl waits for I/O in flight on paths that may be lost,
-// and so must not hold the lock: it is made here, on a descriptor of its own.
+// Switches a live map to its new table. The ioctl waits for I/O in flight on paths that may be
+// lost, and so must not hold the lock: it is made here, on a descriptor of its own.
 Status switch_table(const std::string& uuid, std::uint16_t flags) {
   const UniqueFd control(::open(kControl, O_RDWR | O_CLOEXEC));
   if (!control) return Error::from_errno(errno, std::string("open ") + kControl);
@@ -167,21 +164,17 @@ Status DeviceMapper::check_available() const {
   if (!control && errno != ENOENT && errno != ENODEV) {
     return Error::from_errno(errno, std::string("open ") + kControl).with(Stage::preflight);
   }
-  const Error missing = Error(Errc::unsupported,
-                              "the kernel has no multipath target; load the module dm_multipath, or "
-                              "attach with multipath off")
-                            .with(Stage::preflight);
+  const Error missing =
+      Error(Errc::unsupported,
+            "the kernel has no multipath target; load the module dm_multipath, or "
+            "attach with multipath off")
+          .with(Stage::preflight);
   if (!control) return missing;
   const MutexLock lock(g_dm_mutex);
-  HAWSER_TRY_ASSIGN(const Task task, make_task(DM_DEVICE_LIST_VERSIONS, ""));
-  HAWSER_TRY(run(task, "list device-mapper targets"));
-  const dm_versions* version = ::dm_task_get_versions(task.get());
-  while (version != nullptr) {
-    if (std::strcmp(version->name, kMultipath) == 0) return ok();
-    if (version->next == 0) break;
-    const auto* bytes = reinterpret_cast<const char*>(version);
-    version = reinterpret_cast<const dm_versions*>(bytes + version->next);
-  }
+  // Asking for its version makes the kernel load the module.
+  HAWSER_TRY_ASSIGN(const Task task, make_task(DM_DEVICE_GET_TARGET_VERSION, ""));
+  if (::dm_task_set_name(task.get(), kMultipath) == 0) return Error(Errc::io, "dm_task_set_name");
+  if (run(task, "ask for the multipath target")) return ok();
   return missing;
 }
 
@@ -228,8 +221,8 @@ Result<std::vector<Map>> DeviceMapper::stacked_on(const std::string& suffix) con
   }
 }
 
-// Three steps instead of one composite task, which before libdevmapper 1.02.197 loses the errno that
-// tells a map of somebody else's from a failure.
+// Three steps instead of one composite task, which before libdevmapper 1.02.197 loses the errno
+// that tells a map of somebody else's from a failure.
 Status DeviceMapper::create(const Ctx& ctx, const Map& map) const {
   HAWSER_TRY(ctx.check());
   const MutexLock lock(g_dm_mutex);
@@ -240,16 +233,14 @@ Status DeviceMapper::create(const Ctx& ctx, const Map& map) const {
     }
     const Status made = run(task, "create map " + map.name);
     if (!made && made.error().code() == Errc::busy) {
-      return Error(Errc::already_exists, "a map of name " + map.name + " or uuid " + map.uuid +
-                                             " exists");
+      return Error(Errc::already_exists,
+                   "a map of name " + map.name + " or uuid " + map.uuid + " exists");
     }
     HAWSER_TRY(made);
   }
-  Status completed = load(map.uuid,
-                          {.sectors = map.sectors,
-                           .type = kMultipath,
-                           .params = encode_table(map.table)},
-                          map.is_read_only);
+  Status completed = load(
+      map.uuid, {.sectors = map.sectors, .type = kMultipath, .params = encode_table(map.table)},
+      map.is_read_only);
   if (completed) completed = resume_new(map.uuid, kNoFallback | kNoPartitions);
   if (completed) return ok();
 

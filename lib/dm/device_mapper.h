@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "hawser/ctx.h"
+
 #include "model/map.h"
 
 namespace hawser {
@@ -33,8 +34,8 @@ class DeviceMapper {
   // Nothing is left of a map that could not be completed.
   Status create(const Ctx& ctx, const Map& map) const;
 
-  // Loads a table and switches to it. That waits for I/O in flight, so it runs on a worker; a map is
-  // not left suspended. Errors: deadline_exceeded (unknown), io.
+  // Loads a table and switches to it. That waits for I/O in flight, so it runs on a worker; a map
+  // is not left suspended. Errors: deadline_exceeded (unknown), io.
   Status reload(const Ctx& ctx, const Map& map, const MapTable& table) const;
 
   // Errors: busy (it is open), io. A map that is not there is success.

@@ -154,7 +154,7 @@ Result<DetachReport> detach(const Ctx& ctx, const Environment& environment, cons
     HAWSER_TRY_ASSIGN(const std::vector<std::string> ids, environment.journal.list());
     report.was_attached = std::find(ids.begin(), ids.end(), id) != ids.end();
     if (!report.was_attached) return ok();
-    HAWSER_TRY(environment.host.check_ready(ctx, Multipath::preferred));
+    HAWSER_TRY(environment.host.check_ready(ctx, Multipath::off));
     HAWSER_TRY_ASSIGN(std::unique_ptr<LogFile> log, environment.journal.open(ctx, id));
     HAWSER_TRY_ASSIGN(const auto operation, Operation::start(environment, id, std::move(log)));
     HAWSER_TRY_ASSIGN(LogState state, operation->state());

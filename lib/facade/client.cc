@@ -1,1 +1,77 @@
-// Being written.
+#include "hawser/client.h"
+
+#include <utility>
+
+#include "engine/attach.h"
+#include "engine/detach.h"
+#include "engine/inventory.h"
+#include "engine/recover.h"
+#include "host/linux_host.h"
+#include "journal/file_journal.h"
+
+namespace hawser {
+
+class Client::Impl {
+ public:
+  Impl(std::unique_ptr<Host> host, std::unique_ptr<Journal> journal, ClientOptions options)
+      : host_(std::move(host)), journal_(std::move(journal)), options_(std::move(options)) {}
+
+  Host& host() { return *host_; }
+  Environment environment() {
+    return {.host = *host_, .journal = *journal_, .on_event = options_.on_event};
+  }
+
+ private:
+  std::unique_ptr<Host> host_;
+  std::unique_ptr<Journal> journal_;
+  ClientOptions options_;
+};
+
+Client::Client(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Client::Client(Client&&) noexcept = default;
+Client& Client::operator=(Client&&) noexcept = default;
+Client::~Client() = default;
+
+Result<Client> Client::open(ClientOptions options) {
+  HAWSER_TRY_ASSIGN(auto host, LinuxHost::open());
+  HAWSER_TRY_ASSIGN(auto journal, FileJournal::open(options.state_dir));
+  return Client(std::make_unique<Impl>(std::move(host), std::move(journal), std::move(options)));
+}
+
+Result<Attachment> Client::attach(const Ctx& ctx, const VolumeSpec& spec,
+                                  const AttachOptions& options) {
+  return hawser::attach(ctx, impl_->environment(), spec, options);
+}
+
+Result<DetachReport> Client::detach(const Ctx& ctx, const std::string& id,
+                                    const DetachOptions& options) {
+  return hawser::detach(ctx, impl_->environment(), id, options);
+}
+
+Result<std::vector<Attachment>> Client::list(const Ctx& ctx) {
+  return hawser::list(ctx, impl_->environment());
+}
+
+Result<Attachment> Client::show(const Ctx& ctx, const std::string& id) {
+  return hawser::show(ctx, impl_->environment(), id);
+}
+
+Result<std::vector<std::string>> Client::log(const Ctx& ctx, const std::string& id) {
+  HAWSER_TRY(ctx.check());
+  return hawser::log_lines(impl_->environment(), id);
+}
+
+Result<RecoverReport> Client::recover(const Ctx& ctx) {
+  return hawser::recover(ctx, impl_->environment());
+}
+
+Result<std::vector<DiscoveredTarget>> Client::discover(const Ctx& ctx, const Portal& portal,
+                                                       const std::optional<Chap>& chap) {
+  return impl_->host().discover(ctx, portal, chap);
+}
+
+Result<std::vector<SessionReport>> Client::sessions(const Ctx& ctx) {
+  return hawser::sessions(ctx, impl_->environment());
+}
+
+}  // namespace hawser

@@ -1,1 +1,226 @@
-// Being written.
+#include "host/linux_host.h"
+
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <fstream>
+
+#include "host/event_wait.h"
+#include "host/thread_crew.h"
+#include "netlink/events.h"
+#include "portal/discovery.h"
+#include "portal/resolve.h"
+#include "scsi/block_io.h"
+
+namespace hawser {
+namespace {
+
+using namespace std::chrono_literals;
+
+// iscsid 2.1.10 never answers a login with a manual scan, and the kernel sends no event when a
+// session has logged in: between hints we look at sysfs.
+constexpr auto kLoginTick = 200ms;
+constexpr auto kDeviceTick = 100ms;
+constexpr auto kWwidBudget = 1s;
+
+}  // namespace
+
+LinuxHost::LinuxHost(Sysfs sysfs) : sysfs_(std::move(sysfs)) {}
+
+Result<std::unique_ptr<LinuxHost>> LinuxHost::open() {
+  HAWSER_TRY_ASSIGN(Sysfs sysfs, Sysfs::open("/sys"));
+  return std::unique_ptr<LinuxHost>(new LinuxHost(std::move(sysfs)));
+}
+
+std::unique_ptr<Crew> LinuxHost::crew() { return std::make_unique<ThreadCrew>(); }
+
+Result<std::string> LinuxHost::boot_id() {
+  std::ifstream file("/proc/sys/kernel/random/boot_id");
+  std::string id;
+  if (!std::getline(file, id) || id.empty()) return Error(Errc::io, "read the kernel's boot_id");
+  return id;
+}
+
+std::int64_t LinuxHost::uptime_ms() {
+  timespec now{};
+  ::clock_gettime(CLOCK_BOOTTIME, &now);
+  return std::int64_t{now.tv_sec} * 1000 + now.tv_nsec / 1'000'000;
+}
+
+std::int64_t LinuxHost::wall_time_s() { return static_cast<std::int64_t>(::time(nullptr)); }
+
+Status LinuxHost::pause(const Ctx& ctx, std::chrono::milliseconds time) {
+  return hawser::pause(ctx, time);
+}
+
+Status LinuxHost::check_ready(const Ctx& ctx, Multipath multipath) {
+  if (::geteuid() != 0) {
+    return Error(Errc::permission_denied,
+                 "this needs root: iscsid takes requests from nobody else (euid is " +
+                     std::to_string(::geteuid()) + ")")
+        .with(Stage::preflight);
+  }
+  Result<const IscsidLayout*> layout = iscsid_.layout(ctx);
+  if (!layout) return std::move(layout).error().with(Stage::preflight);
+  if (multipath == Multipath::off) return ok();
+  return dm_.check_available();
+}
+
+Result<std::vector<std::string>> LinuxHost::resolve(const Ctx& ctx, const std::string& name) {
+  return hawser::resolve(ctx, name);
+}
+
+Result<std::vector<Session>> LinuxHost::sessions(const Ctx& ctx) {
+  HAWSER_TRY(ctx.check());
+  return iscsi_.sessions();
+}
+
+Result<std::optional<Session>> LinuxHost::find_session(const LoginRequest& request) const {
+  HAWSER_TRY_ASSIGN(const std::vector<Session> sessions, iscsi_.sessions());
+  for (const Session& session : sessions) {
+    const bool is_it = session.target == request.target && session.address == request.address &&
+                       session.port == request.port && session.iface == request.iface &&
+                       session.state == SessionState::logged_in;
+    if (is_it) return {session};
+  }
+  return std::optional<Session>{};
+}
+
+Result<Session> LinuxHost::login(const Ctx& ctx, const LoginRequest& request) {
+  Result<IscsiEvents> events = IscsiEvents::open();  // Before, so that nothing is missed.
+  HAWSER_TRY_ASSIGN(IscsidExchange exchange, iscsid_.send_login(ctx, request));
+  bool is_answered = false;
+  for (;;) {
+    const std::array<int, 2> fds{is_answered ? -1 : exchange.fd(), events ? events->fd() : -1};
+    Result<bool> woken = wait_readable_for(ctx, fds, kLoginTick);
+    if (events) events->drain();
+    if (!is_answered && woken) {
+      HAWSER_TRY_ASSIGN(const std::optional<IscsidReply> reply, exchange.poll_reply());
+      if (reply && reply->result != iscsid_result::kSuccess) {
+        return iscsid_error(reply->result, IscsidCommand::session_login);
+      }
+      is_answered = reply.has_value();
+    }
+    HAWSER_TRY_ASSIGN(const std::optional<Session> session, find_session(request));
+    if (session) return *session;
+    // What was sent cannot be taken back: the session may still come.
+    if (!woken) return std::move(woken).error().with("login").with(Outcome::unknown);
+  }
+}
+
+Result<bool> LinuxHost::login_in_flight(const Ctx& ctx) { return iscsid_.login_in_flight(ctx); }
+
+Status LinuxHost::logout(const Ctx& ctx, std::uint32_t sid) {
+  const auto is_gone = [&]() -> Result<bool> {
+    HAWSER_TRY_ASSIGN(const std::vector<std::string> there,
+                      sysfs_.list("class/iscsi_session/session" + std::to_string(sid)));
+    return there.empty();
+  };
+  const Status out = iscsid_.logout(ctx, sid);
+  const bool is_unknown = !out && out.error().code() == Errc::not_found;
+  if (!out && !is_unknown) return out;
+  return wait_until(ctx, UdevMonitor::Source::kernel, kDeviceTick, is_gone);
+}
+
+Status LinuxHost::set_recovery_timeout(const Ctx& ctx, std::uint32_t sid,
+                                       std::chrono::seconds timeout) {
+  HAWSER_TRY(ctx.check());
+  return iscsi_.set_recovery_timeout(sid, timeout);
+}
+
+Result<SessionReport::Counters> LinuxHost::counters(const Ctx& ctx, std::uint32_t sid) {
+  Result<SessionReport::Counters> counters = iscsid_.counters(ctx, sid);
+  if (counters) return counters;
+  // A session that iscsid does not know, or no iscsid: the kernel knows.
+  HAWSER_TRY_ASSIGN(IscsiEvents events, IscsiEvents::open());
+  HAWSER_TRY_ASSIGN(const std::uint64_t handle, iscsi_.transport_handle());
+  return events.counters(ctx, handle, sid);
+}
+
+Result<std::vector<DiscoveredTarget>> LinuxHost::discover(const Ctx& ctx, const Portal& portal,
+                                                          const std::optional<Chap>& chap) {
+  HAWSER_TRY_ASSIGN(const std::string name, iscsid_.initiator_name(ctx));
+  if (name.empty()) {
+    return Error(Errc::unavailable,
+                 "this host has no initiator name; see /etc/iscsi/initiatorname.iscsi")
+        .with(Stage::discover);
+  }
+  HAWSER_TRY_ASSIGN(const std::vector<std::string> addresses, hawser::resolve(ctx, portal.host));
+  return hawser::discover(ctx, name, {.host = addresses.front(), .port = portal.port}, chap);
+}
+
+Result<bool> LinuxHost::has_node_record(const Ctx& ctx, const LoginRequest& request) {
+  HAWSER_TRY(ctx.check());
+  return nodes_.contains(request);
+}
+
+Status LinuxHost::add_node_record(const Ctx& ctx, const LoginRequest& request) {
+  return nodes_.add(ctx, request);
+}
+
+Status LinuxHost::remove_node_record(const Ctx& ctx, const LoginRequest& request) {
+  return nodes_.remove(ctx, request);
+}
+
+Status LinuxHost::scan(const Ctx& ctx, const Session& session, std::uint32_t lun) {
+  return scsi_.scan(ctx, session, lun);
+}
+
+Result<std::vector<ScsiDevice>> LinuxHost::devices(const Ctx& ctx, std::uint32_t sid) {
+  HAWSER_TRY(ctx.check());
+  return scsi_.devices(sid);
+}
+
+Result<ScsiDevice> LinuxHost::wait_for_device(const Ctx& ctx, const Session& session,
+                                              std::uint32_t lun) {
+  const auto look = [&]() -> Result<std::optional<ScsiDevice>> {
+    HAWSER_TRY_ASSIGN(const std::vector<ScsiDevice> devices, scsi_.devices(session.sid));
+    for (const ScsiDevice& device : devices) {
+      if (device.hctl.lun == lun && device.sectors != 0) return {device};
+    }
+    // The scan has returned: the unit itself is there by now, or there is none.
+    if (scsi_.has_device(session, lun)) return std::optional<ScsiDevice>{};
+    return Error(Errc::not_found,
+                 "the target shows no LUN " + std::to_string(lun) + " to this initiator");
+  };
+  return wait_for_event<ScsiDevice>(ctx, UdevMonitor::Source::kernel, kDeviceTick, look);
+}
+
+Status LinuxHost::rescan(const Ctx& ctx, const ScsiDevice& device) {
+  return scsi_.rescan(ctx, device);
+}
+
+Status LinuxHost::remove_device(const Ctx& ctx, const ScsiDevice& device) {
+  HAWSER_TRY(scsi_.remove(ctx, device));
+  Status gone = wait_until(ctx, UdevMonitor::Source::kernel, kDeviceTick,
+                           [&]() -> Result<bool> { return !scsi_.exists(device); });
+  if (gone) return ok();
+  return std::move(gone).error().with(device.name + " is being deleted").with(Outcome::unknown);
+}
+
+Status LinuxHost::probe(const Ctx& ctx, const ScsiDevice& device) {
+  HAWSER_TRY_ASSIGN(const std::vector<ScsiDevice> devices, scsi_.devices(device.sid));
+  const auto now = std::find_if(devices.begin(), devices.end(),
+                                [&](const ScsiDevice& d) { return d.dev == device.dev; });
+  if (now == devices.end()) return Error(Errc::not_found, device.name + " is gone");
+  // I/O on a blocked device would wait for the session's recovery.
+  if (now->state != "running") {
+    return Error(Errc::unavailable, device.name + " is " + now->state);
+  }
+  return probe_read(ctx, "/dev/" + device.name, device.dev);
+}
+
+Result<std::string> LinuxHost::wwid(const Ctx& ctx, const ScsiDevice& device) {
+  const Result<std::string> paths =
+      multipathd_.command(ctx.within(kWwidBudget), "show paths raw format \"%d %w\"");
+  if (paths) {
+    if (auto wwid = parse_path_wwid(*paths, device.name)) return *std::move(wwid);
+  }
+  HAWSER_TRY_ASSIGN(const std::optional<UdevRecord> record, udev_record(device.dev));
+  if (record && !record->serial.empty()) return record->serial;
+  return wwid_of(device.identity);
+}
+
+}  // namespace hawser

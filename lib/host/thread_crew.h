@@ -23,7 +23,7 @@ class ThreadCrew final : public Crew {
   void run(const Ctx& ctx, const std::function<void(const Ctx&)>& task);
 
   std::stop_source stop_{};
-  UniqueFd finished_;          // Counts tasks that have returned.
+  UniqueFd finished_;           // Counts tasks that have returned.
   std::size_t unreported_ = 0;  // Of the one thread that starts and waits.
   std::vector<std::jthread> threads_{};
 };

@@ -254,8 +254,8 @@ Result<const IscsidLayout*> IscsidClient::detect(const Ctx& ctx) const {
 
 Result<const IscsidLayout*> IscsidClient::layout(const Ctx& ctx) {
   pid_t peer = 0;
-  // Under socket activation the listener is process 1 for ever: then forget_layout() is what notices
-  // a new daemon.
+  // Under socket activation the listener is process 1 for ever: then forget_layout() is what
+  // notices a new daemon.
   HAWSER_TRY(connect(ctx, &peer));
   {
     const MutexLock lock(mutex_);
@@ -282,8 +282,7 @@ Result<IscsidExchange> IscsidClient::send_login(const Ctx& ctx, const LoginReque
 }
 
 Status IscsidClient::logout(const Ctx& ctx, std::uint32_t sid) {
-  HAWSER_TRY_ASSIGN(const IscsidReply reply,
-                    call_session(ctx, IscsidCommand::session_logout, sid));
+  HAWSER_TRY_ASSIGN(const IscsidReply reply, call_session(ctx, IscsidCommand::session_logout, sid));
   if (reply.result == iscsid_result::kSuccess) return ok();
   return iscsid_error(reply.result, IscsidCommand::session_logout);
 }

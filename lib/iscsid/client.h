@@ -7,9 +7,10 @@
 #include <optional>
 #include <string>
 
+#include "hawser/ctx.h"
+
 #include "base/mutex.h"
 #include "base/unique_fd.h"
-#include "hawser/ctx.h"
 #include "wire/iscsid_message.h"
 
 namespace hawser {

@@ -50,8 +50,10 @@ Result<DbLock> lock(const Ctx& ctx, const std::string& directory) {
     const Status waited = pause(ctx, kLockInterval);
     if (waited) continue;
     if (waited.error().code() != Errc::deadline_exceeded) return waited.error();
-    return Error(Errc::busy, "open-iscsi's database stayed locked; if no iscsiadm runs, a dead one "
-                             "left " + link + " behind: remove it");
+    return Error(Errc::busy,
+                 "open-iscsi's database stayed locked; if no iscsiadm runs, a dead one "
+                 "left " +
+                     link + " behind: remove it");
   }
   return DbLock(link);
 }

@@ -3,6 +3,7 @@
 #include <string>
 
 #include "hawser/ctx.h"
+
 #include "model/login.h"
 
 namespace hawser {

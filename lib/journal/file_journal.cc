@@ -30,17 +30,16 @@ Error sys_error(const std::string& doing) {
 }
 
 Status check_id(const std::string& id) {
-  const bool is_good = !id.empty() && id.size() <= kIdBytesMax &&
-                       std::all_of(id.begin(), id.end(), [](char c) {
-                         return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
-                       });
+  const bool is_good =
+      !id.empty() && id.size() <= kIdBytesMax && std::all_of(id.begin(), id.end(), [](char c) {
+        return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+      });
   if (is_good) return ok();
   return Error(Errc::invalid_argument, "'" + id + "' is no attachment id").with(Stage::input);
 }
 
 Error unsafe(const std::string& path, const std::string& why) {
-  return Error(Errc::permission_denied, "state directory " + path + " " + why)
-      .with(Stage::journal);
+  return Error(Errc::permission_denied, "state directory " + path + " " + why).with(Stage::journal);
 }
 
 Result<std::string> read_all(int file, const std::string& name) {
@@ -151,8 +150,8 @@ Result<std::unique_ptr<FileJournal>> FileJournal::open(const std::string& direct
 }
 
 Result<UniqueFd> FileJournal::open_file(const std::string& name, int flags) const {
-  UniqueFd file(::openat(directory_.get(), name.c_str(),
-                         flags | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600));
+  UniqueFd file(
+      ::openat(directory_.get(), name.c_str(), flags | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK, 0600));
   if (!file && errno == ELOOP) return unsafe(path_, "has a symbolic link " + name);
   if (!file) return sys_error("open " + path_ + "/" + name);
   struct stat status {};
@@ -181,8 +180,8 @@ Result<std::unique_ptr<LogFile>> FileJournal::adopt(const std::string& id, Uniqu
   if (!records) return std::move(records).error().with(path_ + "/" + name);
   const auto end = static_cast<off_t>(text.size() - torn_bytes);
   if (torn_bytes != 0 && ::ftruncate(file.get(), end) != 0) return sys_error("truncate " + name);
-  return std::unique_ptr<LogFile>(std::make_unique<File>(name, directory_.get(), std::move(file),
-                                                         *std::move(records)));
+  return std::unique_ptr<LogFile>(
+      std::make_unique<File>(name, directory_.get(), std::move(file), *std::move(records)));
 }
 
 Result<std::unique_ptr<LogFile>> FileJournal::open(const Ctx& ctx, const std::string& id) {

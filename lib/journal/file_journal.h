@@ -14,8 +14,8 @@ class FileJournal final : public Journal {
  public:
   // Makes the directory (0700) if it is not there. `owner` is who may own it: us.
   //
-  // Errors: permission_denied (a symbolic link, somebody else's, or writable by others; says what to
-  // do), io.
+  // Errors: permission_denied (a symbolic link, somebody else's, or writable by others; says what
+  // to do), io.
   static Result<std::unique_ptr<FileJournal>> open(const std::string& directory);
 
   Result<std::unique_ptr<LogFile>> open(const Ctx& ctx, const std::string& id) override;

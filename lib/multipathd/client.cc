@@ -24,8 +24,7 @@ Result<UniqueFd> dial(const std::string& name, bool is_abstract) {
   }
   name.copy(address.sun_path + skip, name.size());
   // Without a NUL behind the name, which would be a part of it.
-  const auto bytes =
-      static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + skip + name.size());
+  const auto bytes = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + skip + name.size());
   UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!socket) return Error::from_errno(errno, "socket");
   if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), bytes) != 0) {
@@ -83,8 +82,8 @@ Result<std::string> MultipathdClient::command(const Ctx& ctx, std::string_view t
   HAWSER_TRY_ASSIGN(const std::string header, receive(ctx, socket.get(), sizeof length));
   std::memcpy(&length, header.data(), sizeof length);
   if (length == 0 || length > kAnswerBytesMax) {
-    return Error(Errc::protocol, "multipathd announces an answer of " + std::to_string(length) +
-                                     " bytes");
+    return Error(Errc::protocol,
+                 "multipathd announces an answer of " + std::to_string(length) + " bytes");
   }
   HAWSER_TRY_ASSIGN(std::string answer, receive(ctx, socket.get(), length));
   answer.resize(std::min(answer.find('\0'), answer.size()));

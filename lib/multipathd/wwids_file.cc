@@ -23,10 +23,9 @@ constexpr std::string_view kHeader =
     "# Valid WWIDs:\n";
 
 Status check_wwid(const std::string& wwid) {
-  const bool is_good = !wwid.empty() && wwid.size() <= 127 &&
-                       std::all_of(wwid.begin(), wwid.end(), [](char c) {
-                         return c > ' ' && c < 0x7f && c != '/';
-                       });
+  const bool is_good =
+      !wwid.empty() && wwid.size() <= 127 &&
+      std::all_of(wwid.begin(), wwid.end(), [](char c) { return c > ' ' && c < 0x7f && c != '/'; });
   if (is_good) return ok();
   return Error(Errc::invalid_argument, "'" + wwid + "' cannot be a WWID");
 }

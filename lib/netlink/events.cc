@@ -2,14 +2,15 @@
 #include "netlink/events.h"
 
 #include <linux/netlink.h>
-#include <netlink/msg.h>
-#include <netlink/netlink.h>
-#include <netlink/socket.h>
 #include <sys/socket.h>
 
 #include <cerrno>
 #include <string>
 #include <utility>
+
+#include <netlink/msg.h>
+#include <netlink/netlink.h>
+#include <netlink/socket.h>
 
 #include "base/c_ptr.h"
 #include "os/poll.h"
@@ -93,16 +94,16 @@ Result<SessionReport::Counters> IscsiEvents::counters(const Ctx& ctx,
                                                       std::uint32_t sid) {
   std::uint32_t groups = 0;
   socklen_t bytes = sizeof groups;
-  const bool is_known = ::getsockopt(fd(), SOL_NETLINK, NETLINK_LIST_MEMBERSHIPS, &groups,
-                                     &bytes) == 0;
+  const bool is_known =
+      ::getsockopt(fd(), SOL_NETLINK, NETLINK_LIST_MEMBERSHIPS, &groups, &bytes) == 0;
   if (!is_known || (groups & 1U << (kGroupIscsid - 1)) == 0) {
     return Error(Errc::unsupported, "not a member of the iSCSI event group: nothing is asked");
   }
   const Message message(::nlmsg_alloc());
   const std::string payload = encode_get_stats(transport_handle, sid);
   if (!message ||
-      ::nlmsg_put(message.get(), NL_AUTO_PORT, 0,
-                  static_cast<int>(IscsiEventType::get_stats), 0, 0) == nullptr ||
+      ::nlmsg_put(message.get(), NL_AUTO_PORT, 0, static_cast<int>(IscsiEventType::get_stats), 0,
+                  0) == nullptr ||
       ::nlmsg_append(message.get(), const_cast<char*>(payload.data()), payload.size(), 0) < 0) {
     return Error(Errc::exhausted, "make a netlink message");
   }
@@ -112,8 +113,8 @@ Result<SessionReport::Counters> IscsiEvents::counters(const Ctx& ctx,
     HAWSER_TRY(wait_readable(ctx, fd()));
     for (const IscsiEvent& event : drain()) {
       if (event.type == static_cast<std::uint32_t>(IscsiEventType::interface_error)) {
-        return Error(Errc::not_found, "the kernel has no counters of session " +
-                                          std::to_string(sid));
+        return Error(Errc::not_found,
+                     "the kernel has no counters of session " + std::to_string(sid));
       }
       if (event.counters && event.sid == sid) return *event.counters;
     }

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "hawser/ctx.h"
+
 #include "wire/iscsi_netlink.h"
 
 namespace hawser {
@@ -22,8 +23,8 @@ class IscsiEvents {
 
   int fd() const;
 
-  // Takes the events that are there. Does not block. Those that cannot be decoded, or were lost, are
-  // not in it.
+  // Takes the events that are there. Does not block. Those that cannot be decoded, or were lost,
+  // are not in it.
   std::vector<IscsiEvent> drain();
 
   // Asks the kernel for the counters of a session. The answer goes to the whole group, and with

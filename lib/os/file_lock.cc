@@ -38,13 +38,14 @@ Result<UniqueFd> lock_file(const Ctx& ctx, UniqueFd file, off_t start, off_t byt
 
   // The worker owns the file as well: were it left behind, it would close it when the lock comes.
   const auto shared = std::make_shared<UniqueFd>(std::move(file));
-  const Status waited = run_bounded(ctx, "wait for " + what, [shared, start, bytes, what]() -> Status {
-    struct flock lock = write_lock(start, bytes);
-    while (::fcntl(shared->get(), F_OFD_SETLKW, &lock) != 0) {
-      if (errno != EINTR) return Error::from_errno(errno, "lock " + what);
-    }
-    return ok();
-  });
+  const Status waited =
+      run_bounded(ctx, "wait for " + what, [shared, start, bytes, what]() -> Status {
+        struct flock lock = write_lock(start, bytes);
+        while (::fcntl(shared->get(), F_OFD_SETLKW, &lock) != 0) {
+          if (errno != EINTR) return Error::from_errno(errno, "lock " + what);
+        }
+        return ok();
+      });
   if (waited) return std::move(*shared);
   if (waited.error().code() != Errc::deadline_exceeded) return waited.error();
   return Error(Errc::busy, what + " was held by somebody else until the deadline");

@@ -4,8 +4,9 @@
 
 #include <string>
 
-#include "base/unique_fd.h"
 #include "hawser/ctx.h"
+
+#include "base/unique_fd.h"
 
 namespace hawser {
 

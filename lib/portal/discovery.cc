@@ -1,15 +1,16 @@
-// The one file that includes libiscsi. Version 1.19 counts its time-outs in whole seconds of the wall
-// clock and never ends a connection attempt, so only its asynchronous calls are used, under a
+// The one file that includes libiscsi. Version 1.19 counts its time-outs in whole seconds of the
+// wall clock and never ends a connection attempt, so only its asynchronous calls are used, under a
 // deadline of ours. It reads LIBISCSI_* from the environment and seeds rand(): that is its way.
 #include "portal/discovery.h"
 
 #include <fcntl.h>
-#include <iscsi/iscsi.h>
 #include <poll.h>
 
 #include <algorithm>
 #include <array>
 #include <utility>
+
+#include <iscsi/iscsi.h>
 
 #include "base/c_ptr.h"
 #include "os/poll.h"
@@ -84,8 +85,8 @@ void on_logged_in(iscsi_context* context, int status, void*, void* opaque) {
     const char* text = ::iscsi_get_error(context);
     const std::string reason = text == nullptr ? "" : text;
     // libiscsi gives the login's status class and detail only as text: 0201 and 0202 are ours.
-    const bool is_refused = reason.find("uthentication") != reason.npos ||
-                            reason.find("uthorization") != reason.npos;
+    const bool is_refused =
+        reason.find("uthentication") != reason.npos || reason.find("uthorization") != reason.npos;
     return fail(discovery, is_refused ? Errc::unauthenticated : Errc::protocol, "login", context);
   }
   discovery.step = Discovery::Step::asking;
@@ -112,8 +113,8 @@ Status set_up(iscsi_context* context, const std::optional<Chap>& chap) {
     failed |= ::iscsi_set_initiator_username_pwd(context, chap->username.c_str(), password.c_str());
     if (!chap->password_in.empty()) {
       const std::string password_in(chap->password_in.reveal());
-      failed |= ::iscsi_set_target_username_pwd(context, chap->username_in.c_str(),
-                                                password_in.c_str());
+      failed |=
+          ::iscsi_set_target_username_pwd(context, chap->username_in.c_str(), password_in.c_str());
     }
   }
   if (failed == 0) return ok();
@@ -163,8 +164,8 @@ Result<std::vector<DiscoveredTarget>> discover(const Ctx& ctx, const std::string
   if (!ready) return label(std::move(ready).error());
 
   Discovery discovery;
-  if (::iscsi_connect_async(context.get(), to_string(address).c_str(), &on_connected,
-                            &discovery) != 0) {
+  if (::iscsi_connect_async(context.get(), to_string(address).c_str(), &on_connected, &discovery) !=
+      0) {
     const char* text = ::iscsi_get_error(context.get());
     return label(Error(Errc::unavailable, text == nullptr ? "connect" : text));
   }

@@ -10,8 +10,8 @@
 
 namespace hawser {
 
-// Asks a portal for its targets (SendTargets=All, RFC 7143 appendix C) in a discovery session of our
-// own, as `initiator_name`. `portal.host` is numeric.
+// Asks a portal for its targets (SendTargets=All, RFC 7143 appendix C) in a discovery session of
+// our own, as `initiator_name`. `portal.host` is numeric.
 //
 // Errors: unavailable, unauthenticated, protocol, exhausted (over 4096 targets), deadline_exceeded,
 // cancelled; with the portal set.

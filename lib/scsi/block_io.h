@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "hawser/ctx.h"
+
 #include "model/scsi_device.h"
 
 namespace hawser {

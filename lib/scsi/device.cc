@@ -12,7 +12,9 @@
 namespace hawser {
 namespace {
 
-std::string device_dir(const Hctl& hctl) { return "class/scsi_device/" + to_string(hctl) + "/device/"; }
+std::string device_dir(const Hctl& hctl) {
+  return "class/scsi_device/" + to_string(hctl) + "/device/";
+}
 
 std::optional<Hctl> parse_hctl(std::string_view text) {
   Hctl hctl;
@@ -51,8 +53,7 @@ void take_page(const Result<std::string>& bytes, Page (*decode)(std::string_view
 
 Result<std::vector<ScsiDevice>> ScsiSysfs::devices(std::uint32_t sid) const {
   // .../sessionN/targetH:C:T/H:C:T:L
-  const std::string session =
-      "class/iscsi_session/session" + std::to_string(sid) + "/device";
+  const std::string session = "class/iscsi_session/session" + std::to_string(sid) + "/device";
   HAWSER_TRY_ASSIGN(const std::vector<std::string> entries, sysfs_.list(session));
   std::vector<ScsiDevice> devices;
   for (const std::string& target : entries) {
@@ -84,7 +85,8 @@ Result<std::optional<ScsiDevice>> ScsiSysfs::read(const std::string& dir, const 
 
   const std::optional<DevT> number = parse_dev(*dev);
   const auto sectors = parse_number<std::uint64_t>(*size);
-  if (!number) return Error(Errc::protocol, "sysfs attribute '" + disk + "dev' says '" + *dev + "'");
+  if (!number)
+    return Error(Errc::protocol, "sysfs attribute '" + disk + "dev' says '" + *dev + "'");
   if (!sectors) {
     return Error(Errc::protocol, "sysfs attribute '" + disk + "size' says '" + *size + "'");
   }

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "hawser/ctx.h"
+
 #include "model/session.h"
 #include "os/sysfs.h"
 

@@ -39,8 +39,8 @@ Result<UdevMonitor> UdevMonitor::open(Source source) {
   handle->monitor.reset(::udev_monitor_new_from_netlink(
       handle->context.get(), source == Source::kernel ? "kernel" : "udev"));
   if (!handle->monitor) return Error::from_errno(errno, "udev_monitor_new_from_netlink");
-  const int added = ::udev_monitor_filter_add_match_subsystem_devtype(handle->monitor.get(),
-                                                                      "block", nullptr);
+  const int added =
+      ::udev_monitor_filter_add_match_subsystem_devtype(handle->monitor.get(), "block", nullptr);
   if (added < 0) return Error::from_errno(-added, "filter uevents");
   const int started = ::udev_monitor_enable_receiving(handle->monitor.get());
   if (started < 0) return Error::from_errno(-started, "receive uevents");

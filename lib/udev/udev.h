@@ -5,6 +5,7 @@
 #include <string>
 
 #include "hawser/ctx.h"
+
 #include "model/scsi_device.h"
 
 namespace hawser {

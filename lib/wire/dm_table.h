@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "hawser/result.h"
+
 #include "model/map.h"
 
 namespace hawser {

@@ -1,8 +1,8 @@
 // Where things are in the request that a running iscsid takes.
 //
 // The request is a C structure of open-iscsi (iscsiadm_req_t of usr/mgmt_ipc.h), sent as it is in
-// memory: its layout is the protocol's version, and it changed eight times. The offsets are facts that
-// were measured with probe programs, on LP64 with glibc and with musl.
+// memory: its layout is the protocol's version, and it changed eight times. The offsets are facts
+// that were measured with probe programs, on LP64 with glibc and with musl.
 #pragma once
 
 #include <array>

@@ -61,8 +61,8 @@ class RecordWriter {
   // `bytes` is the width of the field, with the NUL at its end.
   Status text(F field, std::string_view value, std::size_t bytes, const std::string& what) {
     if (value.size() >= bytes) {
-      return Error(Errc::invalid_argument, what + " is longer than " + std::to_string(bytes - 1) +
-                                               " bytes");
+      return Error(Errc::invalid_argument,
+                   what + " is longer than " + std::to_string(bytes - 1) + " bytes");
     }
     if (value.find('\0') != value.npos) return Error(Errc::invalid_argument, what + " has a NUL");
     value.copy(request_.data() + layout_.offset(field), value.size());
@@ -147,8 +147,7 @@ std::string encode_session_request(IscsidCommand command, const IscsidLayout& la
 }
 
 std::string encode_layout_check(const IscsidLayout& layout) {
-  std::string request =
-      encode_session_request(IscsidCommand::session_sync, layout, kImpossibleSid);
+  std::string request = encode_session_request(IscsidCommand::session_sync, layout, kImpossibleSid);
   constexpr std::string_view kTcp = "tcp";
   kTcp.copy(request.data() + layout.offset(F::transport_name), kTcp.size());
   return request;
@@ -176,8 +175,7 @@ Result<std::string> encode_login(const IscsidLayout& layout, const LoginRequest&
   record.number(F::tpgt, login.group ? *login.group : 0xffffffff);  // -1: not known.
   record.number(F::login_retry_max, 1);
   record.number(F::login_timeout, static_cast<std::uint32_t>(login.login_timeout.count()));
-  record.number(F::replacement_timeout,
-                static_cast<std::uint32_t>(login.recovery_timeout.count()));
+  record.number(F::replacement_timeout, static_cast<std::uint32_t>(login.recovery_timeout.count()));
   HAWSER_TRY(write_chap(record, request, layout, login.chap));
   return request;
 }

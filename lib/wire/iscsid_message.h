@@ -9,6 +9,7 @@
 
 #include "hawser/attachment.h"
 #include "hawser/result.h"
+
 #include "model/login.h"
 #include "wire/iscsid_layout.h"
 
@@ -58,7 +59,7 @@ Result<std::string> encode_login(const IscsidLayout& layout, const LoginRequest&
 struct IscsidReply {
   std::uint32_t command = 0;
   int result = 0;
-  std::string initiator_name{};                     // Of config_initiator_name.
+  std::string initiator_name{};                       // Of config_initiator_name.
   std::optional<SessionReport::Counters> counters{};  // Of session_stats.
 };
 

@@ -50,7 +50,8 @@ std::string encode_node_record(const LoginRequest& request) {
 Result<NodeRecordPath> node_record_path(const LoginRequest& request) {
   for (const std::string* name : {&request.target, &request.address, &request.iface}) {
     if (!is_component(*name)) {
-      return Error(Errc::invalid_argument, "'" + *name + "' cannot be part of a node record's path");
+      return Error(Errc::invalid_argument,
+                   "'" + *name + "' cannot be part of a node record's path");
     }
   }
   NodeRecordPath path;

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "hawser/result.h"
+
 #include "model/login.h"
 
 namespace hawser {

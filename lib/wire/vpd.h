@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "hawser/result.h"
+
 #include "model/identity.h"
 
 namespace hawser {

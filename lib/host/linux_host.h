@@ -1,0 +1,86 @@
+#pragma once
+
+#include "dm/device_mapper.h"
+#include "host/host.h"
+#include "iscsid/client.h"
+#include "iscsid/node_db.h"
+#include "multipathd/client.h"
+#include "multipathd/wwids_file.h"
+#include "os/sysfs.h"
+#include "scsi/device.h"
+#include "sysfs/iscsi.h"
+
+namespace hawser {
+
+// This machine. What an outside thing says is a hint here: each call returns by what the kernel
+// shows.
+class LinuxHost final : public Host {
+ public:
+  // Errors: not_found (no /sys).
+  static Result<std::unique_ptr<LinuxHost>> open();
+
+  std::unique_ptr<Crew> crew() override;
+  Result<std::string> boot_id() override;
+  std::int64_t uptime_ms() override;
+  std::int64_t wall_time_s() override;
+  Status pause(const Ctx& ctx, std::chrono::milliseconds time) override;
+  Status check_ready(const Ctx& ctx, Multipath multipath) override;
+  Result<std::vector<std::string>> resolve(const Ctx& ctx, const std::string& name) override;
+
+  Result<std::vector<Session>> sessions(const Ctx& ctx) override;
+  Result<Session> login(const Ctx& ctx, const LoginRequest& request) override;
+  Result<bool> login_in_flight(const Ctx& ctx) override;
+  Status logout(const Ctx& ctx, std::uint32_t sid) override;
+  Status set_recovery_timeout(const Ctx& ctx, std::uint32_t sid,
+                              std::chrono::seconds timeout) override;
+  Result<SessionReport::Counters> counters(const Ctx& ctx, std::uint32_t sid) override;
+  Result<std::vector<DiscoveredTarget>> discover(const Ctx& ctx, const Portal& portal,
+                                                 const std::optional<Chap>& chap) override;
+  Result<bool> has_node_record(const Ctx& ctx, const LoginRequest& request) override;
+  Status add_node_record(const Ctx& ctx, const LoginRequest& request) override;
+  Status remove_node_record(const Ctx& ctx, const LoginRequest& request) override;
+
+  Status scan(const Ctx& ctx, const Session& session, std::uint32_t lun) override;
+  Result<std::vector<ScsiDevice>> devices(const Ctx& ctx, std::uint32_t sid) override;
+  Result<ScsiDevice> wait_for_device(const Ctx& ctx, const Session& session,
+                                     std::uint32_t lun) override;
+  Status rescan(const Ctx& ctx, const ScsiDevice& device) override;
+  Status remove_device(const Ctx& ctx, const ScsiDevice& device) override;
+  Status probe(const Ctx& ctx, const ScsiDevice& device) override;
+  Result<std::string> wwid(const Ctx& ctx, const ScsiDevice& device) override;
+
+  Result<std::optional<Map>> find_map(const Ctx& ctx, const std::string& uuid) override;
+  Result<std::vector<Map>> partition_maps(const Ctx& ctx, const std::string& wwid) override;
+  Status create_map(const Ctx& ctx, const Map& map) override;
+  Status reload_map(const Ctx& ctx, const Map& map, const MapTable& table) override;
+  Status remove_map(const Ctx& ctx, const std::string& uuid) override;
+  Status wipe_map(const Ctx& ctx, const std::string& uuid) override;
+  Status reinstate_path(const Ctx& ctx, const std::string& uuid, const DevT& dev) override;
+  Status wait_for_udev(const Ctx& ctx, const std::string& uuid) override;
+  Status wait_for_udev_gone(const Ctx& ctx, const std::string& uuid) override;
+
+  Result<PathVerdict> offer_path(const Ctx& ctx, const ScsiDevice& device) override;
+  Result<bool> knows_wwid(const Ctx& ctx, const std::string& wwid) override;
+  Status remember_wwid(const Ctx& ctx, const std::string& wwid) override;
+  Status forget_wwid(const Ctx& ctx, const std::string& wwid) override;
+  Result<std::vector<std::string>> holders(const Ctx& ctx, const std::string& device) override;
+  Status wait_until_unused(const Ctx& ctx, const std::string& uuid) override;
+  Status flush(const Ctx& ctx, const std::string& node) override;
+
+ private:
+  explicit LinuxHost(Sysfs sysfs);
+
+  Result<std::optional<Session>> find_session(const LoginRequest& request) const;
+  Result<std::vector<std::string>> stacked_users(const std::string& device);
+
+  const Sysfs sysfs_;
+  const IscsiSysfs iscsi_{sysfs_};
+  const ScsiSysfs scsi_{sysfs_};
+  IscsidClient iscsid_{};
+  const NodeDb nodes_ = system_node_db();
+  const DeviceMapper dm_{};
+  const MultipathdClient multipathd_{};
+  const WwidsFile wwids_{};
+};
+
+}  // namespace hawser

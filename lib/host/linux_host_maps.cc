@@ -1,0 +1,157 @@
+// The part of LinuxHost that is about maps, and about who uses block devices.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include "host/event_wait.h"
+#include "host/linux_host.h"
+#include "scsi/block_io.h"
+
+namespace hawser {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kUdevTick = 200ms;
+// No event says that a device was closed after reading.
+constexpr auto kCloseTick = 50ms;
+// multipathd gives up its own lock after 4 s; a path that it does not know yet is not worth that.
+constexpr auto kOfferBudget = 2s;
+
+std::string by_uuid_link(const std::string& uuid) { return "/dev/disk/by-id/dm-uuid-" + uuid; }
+
+}  // namespace
+
+Result<std::optional<Map>> LinuxHost::find_map(const Ctx& ctx, const std::string& uuid) {
+  HAWSER_TRY(ctx.check());
+  return dm_.find(uuid);
+}
+
+// kpartx calls them "part<N>-mpath-<WWID>".
+Result<std::vector<Map>> LinuxHost::partition_maps(const Ctx& ctx, const std::string& wwid) {
+  HAWSER_TRY(ctx.check());
+  return dm_.stacked_on(std::string(kMapUuidPrefix) + wwid);
+}
+
+Status LinuxHost::create_map(const Ctx& ctx, const Map& map) { return dm_.create(ctx, map); }
+
+Status LinuxHost::reload_map(const Ctx& ctx, const Map& map, const MapTable& table) {
+  return dm_.reload(ctx, map, table);
+}
+
+Status LinuxHost::remove_map(const Ctx& ctx, const std::string& uuid) {
+  HAWSER_TRY(ctx.check());
+  // A udev worker may have opened it since we looked: it is waited for, not taken for a user.
+  return wait_until(ctx, UdevMonitor::Source::udev, kCloseTick, [&]() -> Result<bool> {
+    const Status removed = dm_.remove(uuid);
+    if (removed) return true;
+    if (removed.error().code() == Errc::busy) return false;
+    return removed.error();
+  });
+}
+
+Status LinuxHost::wipe_map(const Ctx& ctx, const std::string& uuid) { return dm_.wipe(ctx, uuid); }
+
+Status LinuxHost::reinstate_path(const Ctx& ctx, const std::string& uuid, const DevT& dev) {
+  HAWSER_TRY(ctx.check());
+  return dm_.message(uuid, "reinstate_path " + to_string(dev));
+}
+
+Status LinuxHost::wait_for_udev(const Ctx& ctx, const std::string& uuid) {
+  if (!udev_runs()) {
+    return Error(Errc::unsupported, "no udev here: " + by_uuid_link(uuid) + " will not appear")
+        .with(Stage::udev);
+  }
+  Status shown = wait_until(ctx, UdevMonitor::Source::udev, kUdevTick, [&]() -> Result<bool> {
+    return ::access(by_uuid_link(uuid).c_str(), F_OK) == 0;
+  });
+  if (shown) return ok();
+  return std::move(shown)
+      .error()
+      .with("waiting for udev to make " + by_uuid_link(uuid))
+      .with(Stage::udev);
+}
+
+Status LinuxHost::wait_for_udev_gone(const Ctx& ctx, const std::string& uuid) {
+  if (!udev_runs()) return ok();
+  Status gone = wait_until(ctx, UdevMonitor::Source::udev, kUdevTick, [&]() -> Result<bool> {
+    return ::faccessat(AT_FDCWD, by_uuid_link(uuid).c_str(), F_OK, AT_SYMLINK_NOFOLLOW) != 0;
+  });
+  if (gone) return ok();
+  return std::move(gone)
+      .error()
+      .with("waiting for udev to take away " + by_uuid_link(uuid))
+      .with(Stage::udev);
+}
+
+Result<PathVerdict> LinuxHost::offer_path(const Ctx& ctx, const ScsiDevice& device) {
+  const Result<std::string> answer =
+      multipathd_.command(ctx.within(kOfferBudget), "add path " + device.name);
+  HAWSER_TRY(ctx.check());
+  if (!answer && answer.error().code() == Errc::unavailable) return PathVerdict::not_running;
+  if (!answer) return PathVerdict::undecided;
+  switch (parse_add_path(*answer)) {
+    case PathOffer::accepted: return PathVerdict::accepted;
+    case PathOffer::blacklisted: return PathVerdict::blacklisted;
+    case PathOffer::undecided: break;
+  }
+  return PathVerdict::undecided;
+}
+
+Result<bool> LinuxHost::knows_wwid(const Ctx& ctx, const std::string& wwid) {
+  return wwids_.contains(ctx, wwid);
+}
+
+Status LinuxHost::remember_wwid(const Ctx& ctx, const std::string& wwid) {
+  return wwids_.add(ctx, wwid);
+}
+
+Status LinuxHost::forget_wwid(const Ctx& ctx, const std::string& wwid) {
+  return wwids_.remove(ctx, wwid);
+}
+
+// Devices stacked on `device`, but for partition maps that nobody uses: those are removed with it.
+Result<std::vector<std::string>> LinuxHost::stacked_users(const std::string& device) {
+  HAWSER_TRY_ASSIGN(const std::vector<std::string> names, scsi_.holders(device));
+  std::vector<std::string> users;
+  for (const std::string& name : names) {
+    const Result<std::string> uuid = sysfs_.attribute("class/block/" + name + "/dm/uuid");
+    const bool is_partition = uuid && uuid->starts_with("part");
+    const bool is_map_of_path = uuid && uuid->starts_with(kMapUuidPrefix);
+    if (is_map_of_path) continue;  // The map over a path is ours to remove.
+    if (is_partition) {
+      HAWSER_TRY_ASSIGN(const std::optional<Map> partition, dm_.find(*uuid));
+      if (!partition || partition->open_count == 0) continue;
+    }
+    users.push_back("used by " + name + (uuid ? " (" + *uuid + ")" : ""));
+  }
+  return users;
+}
+
+Result<std::vector<std::string>> LinuxHost::holders(const Ctx& ctx, const std::string& device) {
+  HAWSER_TRY(ctx.check());
+  HAWSER_TRY_ASSIGN(std::vector<std::string> users, stacked_users(device));
+  HAWSER_TRY_ASSIGN(const DevT dev, scsi_.number(device));
+  HAWSER_TRY_ASSIGN(const std::vector<std::string> mounts, users_of("/proc", dev));
+  users.insert(users.end(), mounts.begin(), mounts.end());
+  return users;
+}
+
+Status LinuxHost::wait_until_unused(const Ctx& ctx, const std::string& uuid) {
+  const Status unused =
+      wait_until(ctx, UdevMonitor::Source::udev, kCloseTick, [&]() -> Result<bool> {
+        HAWSER_TRY_ASSIGN(const std::optional<Map> map, dm_.find(uuid));
+        if (!map) return true;
+        HAWSER_TRY_ASSIGN(const std::vector<Map> partitions, dm_.stacked_on(uuid));
+        return map->open_count <= static_cast<int>(partitions.size());
+      });
+  if (unused || unused.error().code() != Errc::deadline_exceeded) return unused;
+  return Error(Errc::busy, "map " + uuid + " stayed open until the deadline").with(Stage::map);
+}
+
+Status LinuxHost::flush(const Ctx& ctx, const std::string& node) {
+  const std::string name = node.substr(node.rfind('/') + 1);
+  HAWSER_TRY_ASSIGN(const DevT dev, scsi_.number(name));
+  return flush_device(ctx, node, dev);
+}
+
+}  // namespace hawser
