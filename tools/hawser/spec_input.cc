@@ -19,7 +19,7 @@ Error invalid(const std::string& what, const std::string& why) {
 
 // A file descriptor, for as long as this lives.
 struct File {
-  explicit File(int fd) : fd(fd) {}
+  explicit File(int opened) : fd(opened) {}
   File(const File&) = delete;
   File& operator=(const File&) = delete;
   ~File() {
