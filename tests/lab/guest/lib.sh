@@ -1,0 +1,229 @@
+# What scenarios are written in. Sourced by init.sh. A new process costs 20 to 30 ms in the guest, so
+# nothing here forks in a loop without need.
+
+TARGET=iqn.2026-11.org.example:volume
+OTHER_TARGET=iqn.2026-11.org.example:other
+STATE=/var/lib/hawser
+HAWSER=/mnt/build/tools/hawser/hawser
+export LD_LIBRARY_PATH=/mnt/build/lib
+
+# --- saying and checking --------------------------------------------------------------------------
+
+say() {
+  local up
+  read -r up _ </proc/uptime
+  echo "[$up] $*"
+  echo "[$up] $*" >&3
+}
+
+fail() {
+  say "FAILED: $*"
+  echo "$*" >/run/failure
+  trap - ERR
+  exit 1
+}
+
+# check "what must hold" command...
+check() {
+  local what=$1
+  shift
+  "$@" && { say "ok: $what"; return; }
+  fail "$what"
+}
+
+equal() { [ "$1" = "$2" ] || { echo "expected '$2', got '$1'"; return 1; }; }
+at_most() { [ "$1" -le "$2" ] || { echo "expected at most $2, got $1"; return 1; }; }
+
+# wait_until SECONDS command...: a generous bound, met only when something is broken.
+wait_until() {
+  local end=$((SECONDS + $1))
+  shift
+  until "$@"; do
+    [ "$SECONDS" -lt "$end" ] || return 1
+    sleep 0.1
+  done
+}
+
+# expect_exit STATUS command...: standard output goes to /run/out, standard error to /run/err.
+expect_exit() {
+  local expected=$1 status=0
+  shift
+  "$@" >/run/out 2>/run/err || status=$?
+  [ "$status" -eq "$expected" ] && return
+  cat /run/out /run/err
+  fail "exit status $status instead of $expected: $*"
+}
+
+# field EXPRESSION [FILE]: a value of the JSON document that a command printed.
+field() { jq -r "$1" "${2:-/run/out}"; }
+
+hawser() { "$HAWSER" "$@"; }
+
+# --- the machine ----------------------------------------------------------------------------------
+
+bring_up_kernel() {
+  local release
+  release=$(uname -r)
+  # The host may have no /lib/modules, and gets none from us. The kernel, too, asks for modules.
+  mkdir -p "/mnt/modules/lib/modules/$release"
+  mount --bind "/usr/lib/uml/modules/$release" "/mnt/modules/lib/modules/$release"
+  printf '#!/bin/sh\nexec /sbin/modprobe -d /mnt/modules "$@"\n' >/run/modprobe
+  chmod +x /run/modprobe
+  echo /run/modprobe >/proc/sys/kernel/modprobe
+  load target_core_file iscsi_target_mod iscsi_tcp sd_mod veth ip_tables iptable_filter xt_statistic
+  mountpoint -q /sys/kernel/config || mount -t configfs configfs /sys/kernel/config
+  ip link set lo up
+  chmod 1777 /tmp
+}
+
+load() { modprobe -d /mnt/modules -a "$@"; }
+
+load_multipath() { load dm_multipath dm_service_time dm_round_robin; }
+
+# start_daemons [iscsid] [udevd] [multipathd]: in this order, each ready when it returns.
+start_daemons() {
+  local daemon
+  for daemon in "$@"; do
+    "start_$daemon"
+  done
+}
+
+start_udevd() {
+  /lib/systemd/systemd-udevd --debug >/run/udevd.log 2>&1 &
+  wait_until 10 test -S /run/udev/control || fail "udevd did not start"
+}
+
+# iscsid signals its process group when it ends, hence a session of its own.
+start_iscsid() {
+  echo "InitiatorName=iqn.2026-11.org.example:lab" >/etc/iscsi/initiatorname.iscsi
+  : >/etc/iscsi/iscsid.conf
+  setsid iscsid -f >/run/iscsid.log 2>&1 &
+  iscsid_pid=$!
+  wait_until 10 grep -q ISCSIADM_ABSTRACT_NAMESPACE /proc/net/unix || fail "iscsid did not start"
+}
+
+# start_multipathd [FIND_MULTIPATHS [EXTRA_CONFIGURATION]]
+start_multipathd() {
+  mkdir -p /etc/multipath/conf.d
+  cat >/etc/multipath/conf.d/lab.conf <<CONF
+defaults {
+  find_multipaths ${1:-no}
+  user_friendly_names yes
+}
+${2:-}
+CONF
+  load_multipath
+  multipathd -d >/run/multipathd.log 2>&1 &
+  multipathd_pid=$!
+  wait_until 15 grep -q org/kernel/linux/storage/multipathd /proc/net/unix || fail "multipathd did not start"
+}
+
+# --- the storage ----------------------------------------------------------------------------------
+
+# make_portals N: the target's own network namespace, behind N pairs of interfaces. Portal n is
+# 10.0.n.2:3260, reached through the interface in.
+make_portals() {
+  local n
+  portals=$1
+  ip netns add tgt
+  for n in $(seq "$portals"); do
+    ip link add "i$n" type veth peer name "t$n" netns tgt
+    ip addr add "10.0.$n.1/24" dev "i$n"
+    ip link set "i$n" up
+  done
+  ip netns exec tgt sh -c "ip link set lo up; for n in $(seq -s ' ' "$portals"); do
+    ip addr add 10.0.\$n.2/24 dev t\$n; ip link set t\$n up; done"
+}
+
+# make_lun NAME SIZE_MIB: a backing file, exported by add_lun.
+make_lun() {
+  local store=/sys/kernel/config/target/core/fileio_0/$1
+  mkdir -p "$store"
+  truncate -s "${2}M" "/dev/shm/$1.img"
+  echo "fd_dev_name=/dev/shm/$1.img,fd_dev_size=$(($2 * 1048576))" >"$store/control"
+  printf %s "$1-serial" >"$store/wwn/vpd_unit_serial"
+  echo 1 >"$store/enable"
+}
+
+# make_target IQN: on every portal, open to every initiator.
+make_target() {
+  local tpg=/sys/kernel/config/target/iscsi/$1/tpgt_1 n
+  mkdir -p "$tpg"
+  echo 0 >"$tpg/attrib/authentication"
+  echo 1 >"$tpg/attrib/generate_node_acls"
+  echo 0 >"$tpg/attrib/demo_mode_write_protect"
+  echo 0 >"$tpg/attrib/cache_dynamic_acls"
+  # Listening sockets belong to the namespace of whoever makes the directory. Not `ip netns exec`,
+  # which would mount a /sys without configfs.
+  nsenter --net=/run/netns/tgt mkdir -p $(for n in $(seq "$portals"); do echo "$tpg/np/10.0.$n.2:3260"; done)
+  echo 1 >"$tpg/enable"
+}
+
+# add_lun IQN LUN NAME
+add_lun() {
+  local lun=/sys/kernel/config/target/iscsi/$1/tpgt_1/lun/lun_$2
+  mkdir -p "$lun"
+  ln -s "/sys/kernel/config/target/core/fileio_0/$3" "$lun/$3"
+}
+
+# The usual storage: one volume of 64 MiB as LUN 1 of $TARGET on four portals.
+make_storage() {
+  make_portals "${1:-4}"
+  make_lun volume 64
+  make_target "$TARGET"
+  add_lun "$TARGET" 1 volume
+}
+
+# The arguments of hawser that name that volume.
+volume() {
+  local n
+  echo --target "$TARGET" --lun 1
+  for n in $(seq "${1:-$portals}"); do echo --portal "10.0.$n.2:3260"; done
+}
+
+# --- faults ---------------------------------------------------------------------------------------
+
+portal_down() { iptables-legacy -A INPUT -i "i$1" -j DROP; }
+portal_up() { iptables-legacy -D INPUT -i "i$1" -j DROP; }
+portal_refuse() { iptables-legacy -A OUTPUT -o "i$1" -p tcp --dport 3260 -j REJECT --reject-with tcp-reset; }
+loss() { iptables-legacy -A INPUT -i "i$1" -m statistic --mode random --probability "$2" -j DROP; }
+
+# --- what is on the host --------------------------------------------------------------------------
+
+# One line for each thing that could be left over.
+inventory() {
+  local f
+  for f in /sys/class/iscsi_session/session*; do [ -e "$f" ] && echo "session ${f##*/} $(<"$f/targetname")"; done
+  for f in /sys/block/sd*; do [ -e "$f" ] && echo "device ${f##*/}"; done
+  for f in /sys/block/dm-*; do [ -e "$f" ] && echo "map ${f##*/} $(<"$f/dm/uuid")"; done
+  for f in /dev/disk/by-id/dm-uuid-mpath-*; do [ -L "$f" ] && echo "link $f"; done
+  for f in "$STATE"/*.log; do [ -e "$f" ] && echo "log $f"; done
+  [ -d /etc/iscsi/nodes ] && find /etc/iscsi/nodes -type f -printf 'node record %p\n'
+  [ -f /etc/multipath/wwids ] && sed -n 's,^/,wwid /,p' /etc/multipath/wwids
+  return 0
+}
+
+take_snapshot() { inventory >/run/before; }
+
+# What is there now and was not before, or the other way round. udev works on for a moment after the
+# kernel is done, so what passes is given time to pass.
+differences() {
+  inventory >/run/after
+  diff /run/before /run/after
+}
+nothing_left() {
+  wait_until 20 differences >/run/differences || { cat /run/differences; return 1; }
+}
+count_leftovers() { nothing_left >/dev/null 2>&1 && echo 0 || grep -c '^[<>]' /run/differences; }
+
+# --- I/O ------------------------------------------------------------------------------------------
+
+# write_pattern DEVICE MIB: past the page cache, so that it is the device that is tested.
+write_pattern() {
+  head -c "$(($2 * 1048576))" /dev/urandom >/run/pattern
+  dd if=/run/pattern of="$1" bs=1M oflag=direct conv=notrunc status=none
+}
+read_pattern() {
+  dd if="$1" bs=1M count="$(($(stat -c %s /run/pattern) / 1048576))" iflag=direct status=none |
+    cmp - /run/pattern
+}
