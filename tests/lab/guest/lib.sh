@@ -89,7 +89,7 @@ start_daemons() {
 }
 
 start_udevd() {
-  /lib/systemd/systemd-udevd --debug >/run/udevd.log 2>&1 &
+  /lib/systemd/systemd-udevd >/run/udevd.log 2>&1 &
   wait_until 10 test -S /run/udev/control || fail "udevd did not start"
 }
 
