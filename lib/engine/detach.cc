@@ -17,6 +17,8 @@ constexpr auto kForcedFlushBudget = 5s;
 // A path that does not answer a small read for this long is not one to flush through.
 constexpr auto kProbeBudget = 5s;
 
+constexpr auto kLookBudget = 1s;
+
 std::string join(const std::vector<std::string>& words) {
   std::string joined;
   for (const std::string& word : words)
@@ -56,7 +58,8 @@ Status check_unused(const Ctx& ctx, Operation& operation, const Subject& subject
     Status unused = host.wait_until_unused(ctx, subject.map->uuid);
     if (unused) return ok();
     if (unused.error().code() != Errc::busy) return unused;
-    HAWSER_TRY_ASSIGN(*holders, host.holders(ctx, subject.device()));
+    // The time is up; who it was is worth one more look.
+    HAWSER_TRY_ASSIGN(*holders, host.holders(ctx.for_undo(kLookBudget), subject.device()));
     if (holders->empty()) holders->push_back("a process that has it open");
   }
   return Error(Errc::busy, subject.device() + " is in use: " + join(*holders));

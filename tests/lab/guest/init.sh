@@ -46,7 +46,7 @@ else
   echo "FAIL $(cat /run/failure 2>/dev/null || echo 'no reason given')" >/mnt/results/result
   inventory >/mnt/results/leftovers.txt 2>&1
   dmesg >/mnt/results/kernel.log
-  cp /run/*.log /mnt/results/ 2>/dev/null
+  cp /run/*.log /run/out /run/err /mnt/results/ 2>/dev/null
   cp -r /var/lib/hawser /mnt/results/state 2>/dev/null
 fi
 sync

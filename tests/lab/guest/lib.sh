@@ -74,6 +74,7 @@ bring_up_kernel() {
   mountpoint -q /sys/kernel/config || mount -t configfs configfs /sys/kernel/config
   ip link set lo up
   chmod 1777 /tmp
+  mkdir -p /run/lock
 }
 
 load() { modprobe -d /mnt/modules -a "$@"; }
@@ -141,7 +142,8 @@ make_lun() {
   mkdir -p "$store"
   truncate -s "${2}M" "/dev/shm/$1.img"
   echo "fd_dev_name=/dev/shm/$1.img,fd_dev_size=$(($2 * 1048576))" >"$store/control"
-  printf %s "$1-serial" >"$store/wwn/vpd_unit_serial"
+  # LIO makes its NAA designator from the hex digits of this: it has to be hex to be unique.
+  md5sum <<<"$1" | cut -c1-32 >"$store/wwn/vpd_unit_serial"
   echo 1 >"$store/enable"
 }
 

@@ -10,6 +10,7 @@ expect_exit 1 hawser attach $(volume)
 check "no iscsid: it says to start it" grep -q 'start iscsid' /run/err
 start_iscsid
 
+load dm_mod
 # Without the module, and without a way for the kernel to load it.
 echo /bin/false >/proc/sys/kernel/modprobe
 expect_exit 1 hawser attach $(volume)

@@ -6,7 +6,7 @@ take_snapshot
 
 killed=0
 for delay in 0.05 0.1 0.15 0.2 0.25 0.3 0.4 0.5 0.6 0.8 1.0 1.3; do
-  hawser attach --json $(volume) >/run/out 2>/run/err &
+  "$HAWSER" attach --json $(volume) >/run/attached 2>&1 &
   pid=$!
   sleep $delay
   kill -KILL $pid 2>/dev/null && killed=$((killed + 1))
