@@ -29,7 +29,7 @@ enum class LunAddressing { automatic, flat };
 /// One way to the volume: a portal, the target behind it, and the volume's LUN there.
 struct PathSpec {
   Portal portal;
-  std::string target;     ///< IQN, EUI or NAA name; 1..223 bytes.
+  std::string target{};   ///< IQN, EUI or NAA name; 1..223 bytes.
   std::uint16_t lun = 0;  ///< 0..kLunMax.
 
   bool operator==(const PathSpec&) const = default;
@@ -38,26 +38,26 @@ struct PathSpec {
 /// CHAP credentials. The incoming pair authenticates the target to us (mutual CHAP) and needs the
 /// outgoing one.
 struct Chap {
-  std::string username;     ///< 1..255 bytes.
-  Secret password;          ///< 1..255 bytes.
-  std::string username_in;  ///< Empty: no mutual CHAP.
-  Secret password_in;
+  std::string username{};     ///< 1..255 bytes.
+  Secret password{};          ///< 1..255 bytes.
+  std::string username_in{};  ///< Empty: no mutual CHAP.
+  Secret password_in{};
 };
 
 /// A volume, and how to reach it. A value.
 struct VolumeSpec {
-  std::vector<PathSpec> paths;  ///< 1..64, without duplicates.
-  std::optional<Chap> chap;     ///< For logins.
-  std::optional<Chap> discovery_chap;
+  std::vector<PathSpec> paths{};  ///< 1..64, without duplicates.
+  std::optional<Chap> chap{};     ///< For logins.
+  std::optional<Chap> discovery_chap{};
   AccessMode access_mode = AccessMode::read_write;
   LunAddressing addressing = LunAddressing::automatic;
-  std::string volume_id;                   ///< The controller's name of the volume; may be empty.
-  std::string expected_wwid;               ///< The unit must have this identity; empty: any.
-  std::string iface = "default";           ///< open-iscsi iface name.
-  bool enforce_multipath = false;          ///< Same as asking for Multipath::required.
-  std::optional<std::uint32_t> min_paths;  ///< See AttachOptions::min_paths.
-  std::optional<std::chrono::nanoseconds> grace;  ///< See AttachOptions::grace.
-  std::vector<std::string> notes;  ///< Keys that were accepted and ignored, one line each.
+  std::string volume_id{};                   ///< The controller's name of the volume; may be empty.
+  std::string expected_wwid{};               ///< The unit must have this identity; empty: any.
+  std::string iface = "default";             ///< open-iscsi iface name.
+  bool enforce_multipath = false;            ///< Same as asking for Multipath::required.
+  std::optional<std::uint32_t> min_paths{};  ///< See AttachOptions::min_paths.
+  std::optional<std::chrono::nanoseconds> grace{};  ///< See AttachOptions::grace.
+  std::vector<std::string> notes{};  ///< Keys that were accepted and ignored, one line each.
 };
 
 /// Largest specification document that parse_volume_spec() reads, in bytes.

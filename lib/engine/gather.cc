@@ -91,8 +91,8 @@ void Gatherer::take(const Ctx& ctx, Unit& unit, Arrival arrival) {
                         : unit.admit(ctx, *std::move(up));
   if (admitted) {
     errors_.erase(path.key);
-    operation_.tell(Event::Level::info, "path.ready", unit.paths().back().device.name,
-                    to_string(path.spec.portal));
+    operation_.tell(Event::Level::info, "path.ready",
+                    unit.paths().back().device.name + " is in use", to_string(path.spec.portal));
     return;
   }
   Error error = std::move(admitted).error();

@@ -124,7 +124,8 @@ bool same_unit(const Identity& a, const Identity& b) {
 std::string wwid_of(const Identity& identity) {
   const Designator* best = nullptr;
   for (const Designator& d : identity.designators) {
-    if (preference(d) > (best == nullptr ? 0 : preference(*best))) best = &d;
+    const int likes = preference(d);
+    if (likes > 0 && (best == nullptr || likes >= preference(*best))) best = &d;
   }
   return best == nullptr ? "" : format_wwid(*best);
 }

@@ -21,7 +21,7 @@ struct Designator {
 // All that a unit says about itself. Two units are the same when they are equal in every part that
 // both have.
 struct Identity {
-  std::vector<Designator> designators{};  // Sorted, without duplicates.
+  std::vector<Designator> designators{};  // In the order of the page.
   std::string serial{};                   // VPD page 0x80, trimmed; may be empty.
 
   bool operator==(const Identity&) const = default;
@@ -33,7 +33,8 @@ struct Identity {
 bool same_unit(const Identity& a, const Identity& b);
 
 // The WWID that udev's ID_SERIAL and multipath-tools derive from the designators (sg3-utils rule
-// order: NAA 6, NAA 5, NAA 2, EUI-64, SCSI name, T10, NAA 3); empty if there is none.
+// order: NAA 6, NAA 5, NAA 2, EUI-64, SCSI name, T10, NAA 3; of two of a kind the last); empty if
+// there is none.
 std::string wwid_of(const Identity& identity);
 
 // True if `expected` (a WWID as above, or bare NAA/EUI hex digits, with or without a "naa." or

@@ -1,7 +1,5 @@
 #include "wire/vpd.h"
 
-#include <algorithm>
-
 namespace hawser {
 namespace {
 
@@ -42,8 +40,6 @@ Result<std::vector<Designator>> decode_vpd83(std::string_view page) {
     }
     rest.remove_prefix(kHeaderBytes + bytes);
   }
-  std::sort(designators.begin(), designators.end());
-  designators.erase(std::unique(designators.begin(), designators.end()), designators.end());
   return designators;
 }
 

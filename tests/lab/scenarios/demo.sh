@@ -15,7 +15,7 @@ case ${LAB_FAULT:-} in
     ;;
 esac
 
-step "attaching over four portals: hawser attach $(volume)"
+step "attaching over four portals: hawser attach $(volume | tr '\n' ' ')"
 attach_status=0
 hawser attach --json --log-level info --grace 3 $(volume) >/run/out 2>/run/err || attach_status=$?
 sed 's/^/           /' /run/err >&3

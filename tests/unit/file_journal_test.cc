@@ -1,0 +1,165 @@
+#include "journal/file_journal.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include <gtest/gtest.h>
+
+#include "support/temp_tree.h"
+
+namespace hawser {
+namespace {
+
+using namespace std::chrono_literals;
+
+class FileJournalTest : public ::testing::Test {
+ protected:
+  Ctx ctx(std::chrono::nanoseconds budget = 60s) const {
+    return {.clock = clock_, .deadline = clock_.now() + budget};
+  }
+  std::unique_ptr<FileJournal> journal() const {
+    Result<std::unique_ptr<FileJournal>> opened = FileJournal::open(state_);
+    EXPECT_TRUE(opened) << opened.error().message();
+    return *std::move(opened);
+  }
+  std::string read(const std::string& name) const {
+    std::ifstream file(state_ + "/" + name);
+    return (std::stringstream() << file.rdbuf()).str();
+  }
+
+  SystemClock clock_{};
+  TempTree tree_{};
+  std::string state_ = tree_.path("state");
+};
+
+TEST_F(FileJournalTest, what_is_appended_is_read_back_by_another) {
+  const auto journal = this->journal();
+  {
+    auto log = journal->open(ctx(), "v1");
+    ASSERT_TRUE(log);
+    ASSERT_TRUE((*log)->append({.type = RecordType::begin, .step = "attach"}, Durability::disk));
+    ASSERT_TRUE((*log)->append({.type = RecordType::intent, .step = "map", .number = 1},
+                               Durability::process));
+  }
+  const auto records = this->journal()->read("v1");
+  ASSERT_TRUE(records);
+  ASSERT_EQ(records->size(), 2u);
+  EXPECT_EQ((*records)[1].step, "map");
+  EXPECT_EQ((*records)[1].seq, 2u);
+}
+
+TEST_F(FileJournalTest, nobody_else_can_read_the_files) {
+  const auto journal = this->journal();
+  ASSERT_TRUE(journal->open(ctx(), "v1"));
+  struct stat status {};
+  ASSERT_EQ(::stat(state_.c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777, 0700u);
+  ASSERT_EQ(::stat((state_ + "/v1.log").c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777, 0600u);
+}
+
+TEST_F(FileJournalTest, a_log_has_one_owner) {
+  const auto journal = this->journal();
+  auto first = journal->open(ctx(), "v1");
+  ASSERT_TRUE(first);
+
+  const auto busy = journal->try_open("v1");
+  ASSERT_FALSE(busy);
+  EXPECT_EQ(busy.error().code(), Errc::busy);
+  const auto late = journal->open(ctx(20ms), "v1");
+  ASSERT_FALSE(late);
+  EXPECT_EQ(late.error().code(), Errc::busy);
+
+  first->reset();
+  EXPECT_TRUE(journal->try_open("v1"));
+}
+
+TEST_F(FileJournalTest, a_removed_log_is_gone_and_a_new_one_starts_empty) {
+  const auto journal = this->journal();
+  {
+    auto log = journal->open(ctx(), "v1");
+    ASSERT_TRUE((*log)->append({.type = RecordType::begin, .step = "attach"}, Durability::disk));
+    ASSERT_TRUE((*log)->remove());
+  }
+  EXPECT_TRUE(journal->list()->empty());
+  EXPECT_EQ(journal->try_open("v1").error().code(), Errc::not_found);
+  EXPECT_EQ(journal->read("v1").error().code(), Errc::not_found);
+  EXPECT_TRUE((*journal->open(ctx(), "v1"))->records().empty());
+}
+
+TEST_F(FileJournalTest, a_torn_tail_is_cut_before_the_next_record) {
+  const auto journal = this->journal();
+  {
+    auto log = journal->open(ctx(), "v1");
+    ASSERT_TRUE((*log)->append({.type = RecordType::begin, .step = "attach"}, Durability::disk));
+  }
+  std::ofstream(state_ + "/v1.log", std::ios::app) << "0bad torn";
+  {
+    auto log = journal->open(ctx(), "v1");
+    ASSERT_TRUE(log);
+    EXPECT_EQ((*log)->records().size(), 1u);
+    ASSERT_TRUE((*log)->append({.type = RecordType::commit, .step = "attach"}, Durability::disk));
+  }
+  EXPECT_EQ(journal->read("v1")->size(), 2u);
+  EXPECT_EQ(read("v1.log").find("torn"), std::string::npos);
+}
+
+TEST_F(FileJournalTest, a_damaged_log_is_reported_and_left_as_it_is) {
+  const auto journal = this->journal();
+  tree_.write("state/v1.log", "garbage\nmore garbage\n");
+  ASSERT_EQ(::chmod((state_ + "/v1.log").c_str(), 0600), 0);
+
+  const auto log = journal->open(ctx(), "v1");
+
+  ASSERT_FALSE(log);
+  EXPECT_EQ(log.error().code(), Errc::corrupt) << log.error().message();
+  EXPECT_EQ(read("v1.log"), "garbage\nmore garbage\n");
+}
+
+TEST_F(FileJournalTest, an_unsafe_state_directory_is_refused) {
+  std::filesystem::create_directory(tree_.path("real"));
+  tree_.link(tree_.path("real"), "link");
+  const auto linked = FileJournal::open(tree_.path("link"));
+  ASSERT_FALSE(linked);
+  EXPECT_EQ(linked.error().code(), Errc::permission_denied);
+  EXPECT_NE(linked.error().message().find("symbolic link"), std::string::npos);
+
+  ASSERT_EQ(::chmod(tree_.path("real").c_str(), 0770), 0);
+  const auto writable = FileJournal::open(tree_.path("real"));
+  ASSERT_FALSE(writable);
+  EXPECT_EQ(writable.error().code(), Errc::permission_denied);
+  EXPECT_NE(writable.error().message().find("chmod 0700"), std::string::npos);
+
+  tree_.write("file", "");
+  EXPECT_FALSE(FileJournal::open(tree_.path("file")));
+}
+
+TEST_F(FileJournalTest, links_in_the_state_directory_are_not_followed) {
+  const auto journal = this->journal();
+  tree_.write("victim", "precious");
+  tree_.link(tree_.path("victim"), "state/v1.log");
+  EXPECT_FALSE(journal->open(ctx(), "v1"));
+  std::filesystem::create_hard_link(tree_.path("victim"), state_ + "/v2.log");
+  EXPECT_FALSE(journal->open(ctx(), "v2"));
+  EXPECT_FALSE(journal->open(ctx(), "../v3"));
+}
+
+TEST_F(FileJournalTest, named_locks_exclude_each_other_and_leave_one_file) {
+  const auto journal = this->journal();
+  auto first = journal->lock(ctx(), "session a");
+  ASSERT_TRUE(first);
+  EXPECT_TRUE(journal->lock(ctx(), "session b"));
+  const auto second = journal->lock(ctx(20ms), "session a");
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().code(), Errc::busy);
+  first->reset();
+  EXPECT_TRUE(journal->lock(ctx(), "session a"));
+  EXPECT_TRUE(journal->list()->empty());
+}
+
+}  // namespace
+}  // namespace hawser

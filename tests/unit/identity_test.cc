@@ -1,0 +1,106 @@
+#include "model/identity.h"
+
+#include <gtest/gtest.h>
+
+#include "wire/vpd.h"
+
+namespace hawser {
+namespace {
+
+using namespace std::string_literals;
+
+Designator naa(const std::string& bytes) { return {.type = 3, .code_set = 1, .bytes = bytes}; }
+Designator eui(const std::string& bytes) { return {.type = 2, .code_set = 1, .bytes = bytes}; }
+Designator t10(const std::string& text) { return {.type = 1, .code_set = 2, .bytes = text}; }
+Designator name(const std::string& text) { return {.type = 8, .code_set = 3, .bytes = text}; }
+
+const std::string kNaa6 = "\x60\x01\x40\x50\xc7\xfc\x58\xf9\x26\x82\x3e\xe4\x0f\x8c\x63\xd9"s;
+const std::string kNaa5 = "\x50\x00\xc5\x00\x01\x02\x03\x04"s;
+const std::string kNaa2 = "\x20\x00\x00\x0c\x01\x02\x03\x04"s;
+const std::string kNaa3 = "\x30\x00\x00\x0c\x01\x02\x03\x04"s;
+const std::string kEui8 = "\x00\x25\x01\x02\x03\x04\x05\x06"s;
+
+// What udev's rules (sg3-utils) make of each, as measured with crafted pages.
+TEST(WwidTest, is_what_udev_calls_the_serial) {
+  struct Case {
+    std::vector<Designator> designators;
+    std::string wwid;
+  };
+  const Case cases[] = {
+      {{naa(kNaa6), t10("LIO-ORG volume:x")}, "360014050c7fc58f926823ee40f8c63d9"},
+      {{naa("\x60" + std::string(15, 'a')), naa(kNaa6)}, "360014050c7fc58f926823ee40f8c63d9"},
+      {{naa(kNaa5), name("iqn.2001-05.com.x:y,L,0x0")}, "35000c50001020304"},
+      {{eui(kEui8), naa(kNaa3)}, "20025010203040506"},
+      {{naa(kNaa2), t10("VENDOR  disk")}, "32000000c01020304"},
+      {{naa(kNaa3), t10("LIO-ORG FILEIO   :x")}, "1LIO-ORG_FILEIO_:x"},
+      {{name("naa.600A0B80")}, "8naa.600A0B80"},
+      {{{.type = 6, .code_set = 1, .bytes = "abcd"}}, ""},
+      {{}, ""},
+  };
+  for (const Case& c : cases)
+    EXPECT_EQ(wwid_of({.designators = c.designators}), c.wwid);
+}
+
+TEST(SameUnitTest, every_kind_that_both_have_must_agree) {
+  const Identity unit{.designators = {naa(kNaa6), t10("LIO-ORG volume:x")}, .serial = "x"};
+  EXPECT_TRUE(same_unit(unit, unit));
+  EXPECT_TRUE(same_unit(unit, {.designators = {naa(kNaa6)}}));
+
+  // Two targets that show the same NAA for different units.
+  EXPECT_FALSE(same_unit(unit, {.designators = {naa(kNaa6), t10("LIO-ORG volume:y")}}));
+  EXPECT_FALSE(same_unit(unit, {.designators = {naa(kNaa6)}, .serial = "y"}));
+  EXPECT_FALSE(same_unit(unit, {.designators = {naa(kNaa5)}}));
+}
+
+TEST(SameUnitTest, what_cannot_be_compared_is_not_the_same) {
+  EXPECT_FALSE(same_unit({}, {}));
+  EXPECT_FALSE(same_unit({.designators = {naa(kNaa6)}}, {.serial = "x"}));
+}
+
+TEST(MatchesWwidTest, takes_the_spellings_in_use) {
+  const Identity unit{.designators = {naa(kNaa6), eui(kEui8)}};
+  for (const char* text :
+       {"360014050c7fc58f926823ee40f8c63d9", "60014050C7FC58F926823EE40F8C63D9",
+        "naa.60014050c7fc58f926823ee40f8c63d9", "0x60014050c7fc58f926823ee40f8c63d9",
+        "eui.0025010203040506", "20025010203040506"})
+    EXPECT_TRUE(matches_wwid(unit, text)) << text;
+  for (const char* text : {"", "3", "60014050c7fc58f926823ee40f8c63d8", "0025"})
+    EXPECT_FALSE(matches_wwid(unit, text)) << text;
+}
+
+std::string page83(const std::string& body) {
+  return "\x00\x83"s + static_cast<char>(body.size() >> 8) + static_cast<char>(body.size()) + body;
+}
+std::string descriptor(int code_set, int association, int type, const std::string& bytes) {
+  return std::string{static_cast<char>(code_set), static_cast<char>(association << 4 | type), 0,
+                     static_cast<char>(bytes.size())} +
+         bytes;
+}
+
+TEST(Vpd83Test, keeps_the_units_designators_and_leaves_those_of_ports) {
+  const auto found =
+      decode_vpd83(page83(descriptor(1, 0, 3, kNaa6) + descriptor(1, 1, 3, kNaa5) +
+                          descriptor(2, 0, 1, "LIO-ORG x") + descriptor(1, 0, 3, kNaa6)));
+  ASSERT_TRUE(found);
+  EXPECT_EQ(*found, (std::vector<Designator>{naa(kNaa6), t10("LIO-ORG x"), naa(kNaa6)}));
+}
+
+TEST(Vpd83Test, a_page_cut_off_anywhere_is_refused) {
+  const std::string page = page83(descriptor(1, 0, 3, kNaa6) + descriptor(2, 0, 1, "LIO-ORG x"));
+  ASSERT_TRUE(decode_vpd83(page));
+  for (std::size_t bytes = 0; bytes < page.size(); ++bytes)
+    EXPECT_FALSE(decode_vpd83(page.substr(0, bytes))) << bytes;
+  std::string lying = page;
+  lying[7] = '\x7f';  // A designator longer than the page.
+  EXPECT_FALSE(decode_vpd83(lying));
+}
+
+TEST(Vpd80Test, gives_the_serial_without_padding) {
+  EXPECT_EQ(*decode_vpd80("\x00\x80\x00\x08  ab c  "s), "ab c");
+  EXPECT_EQ(*decode_vpd80("\x00\x80\x00\x00"s), "");
+  EXPECT_FALSE(decode_vpd80("\x00\x80\x00\x09  ab c  "s));
+  EXPECT_FALSE(decode_vpd80("\x00\x83\x00\x00"s));
+}
+
+}  // namespace
+}  // namespace hawser

@@ -1,0 +1,98 @@
+#include "engine/log_state.h"
+
+#include <gtest/gtest.h>
+
+namespace hawser {
+namespace {
+
+LogState two_paths() {
+  LogState state;
+  state.boot_id = "boot";
+  state.volume_id = "vol 1";
+  for (const char* address : {"10.0.1.2", "fd00::2"}) {
+    LoggedPath path{.spec = {.portal = {.host = address, .port = 3261, .group = 2},
+                             .target = "iqn.x",
+                             .lun = 300},
+                    .key = {.target = "iqn.x", .address = address, .port = 3261, .iface = "eth"},
+                    .kernel_lun = 0x412c};
+    state.paths.push_back(std::move(path));
+  }
+  return state;
+}
+
+Record record(RecordType type, std::string_view step, std::uint32_t number, Fields fields = {}) {
+  return {.seq = 1,
+          .type = type,
+          .step = std::string(step),
+          .number = number,
+          .fields = std::move(fields)};
+}
+
+Fields session_fields() {
+  Fields fields{{"origin", "created"}, {"lun", "1"}, {"expires_ms", "500"}};
+  put(fields, SessionKey{.target = "iqn.x", .address = "a", .port = 1, .iface = "i"});
+  return fields;
+}
+
+TEST(LogStateTest, what_begin_writes_is_read_back) {
+  const auto state =
+      replay({record(RecordType::begin, step::kAttach, 0, begin_fields(two_paths()))});
+
+  ASSERT_TRUE(state) << state.error().message();
+  EXPECT_EQ(state->phase, Phase::attaching);
+  EXPECT_EQ(state->boot_id, "boot");
+  EXPECT_EQ(state->volume_id, "vol 1");
+  ASSERT_EQ(state->paths.size(), 2u);
+  EXPECT_EQ(state->paths[1].spec, two_paths().paths[1].spec);
+  EXPECT_EQ(state->paths[1].key, two_paths().paths[1].key);
+  EXPECT_EQ(state->paths[1].kernel_lun, 0x412cu);
+}
+
+TEST(LogStateTest, a_session_goes_from_intended_to_done_to_ended) {
+  std::vector<Record> records{record(RecordType::intent, step::kSession, 1, session_fields())};
+  EXPECT_EQ(replay(records)->sessions[0].progress, Progress::intended);
+
+  records.push_back(record(RecordType::done, step::kSession, 1,
+                           {{"sid", "7"}, {"origin", "shared"}, {"login_ms", "12"}}));
+  EXPECT_EQ(replay(records)->sessions[0].progress, Progress::done);
+  EXPECT_EQ(replay(records)->sessions[0].sid, 7u);
+  EXPECT_EQ(replay(records)->sessions[0].origin, Origin::shared);
+
+  records.push_back(record(RecordType::undone, step::kSession, 1));
+  EXPECT_EQ(replay(records)->sessions[0].progress, Progress::ended);
+  EXPECT_EQ(replay(records)->next_number, 2u);
+}
+
+TEST(LogStateTest, the_identity_survives_the_next_attach) {
+  const Identity unit{.designators = {{.type = 3, .code_set = 1, .bytes = "\x60\x01"}},
+                      .serial = "s n"};
+  Fields fields{{"wwid", "36001"}};
+  put(fields, unit);
+  const auto state =
+      replay({record(RecordType::note, step::kIdentity, 0, fields),
+              record(RecordType::begin, step::kAttach, 0, begin_fields(two_paths()))});
+  ASSERT_TRUE(state);
+  EXPECT_EQ(state->identity, unit);
+}
+
+TEST(LogStateTest, a_detach_that_was_given_up_leaves_the_volume_attached) {
+  const auto phase = [](std::vector<Record> records) { return replay(records)->phase; };
+  const Record commit = record(RecordType::commit, step::kAttach, 0, {{"multipath", "1"}});
+  const Record detach = record(RecordType::begin, step::kDetach, 0);
+  EXPECT_EQ(phase({commit}), Phase::attached);
+  EXPECT_EQ(phase({commit, detach}), Phase::detaching);
+  EXPECT_EQ(phase({commit, detach, record(RecordType::abort, step::kDetach, 0)}), Phase::attached);
+  EXPECT_TRUE(replay({commit, detach, record(RecordType::done, step::kFlush, 0)})->flushed);
+}
+
+TEST(LogStateTest, a_record_without_its_fields_is_corrupt_and_named) {
+  Fields fields = session_fields();
+  fields.erase("port");
+  const auto state = replay({record(RecordType::intent, step::kSession, 1, fields)});
+  ASSERT_FALSE(state);
+  EXPECT_EQ(state.error().code(), Errc::corrupt);
+  EXPECT_NE(state.error().message().find("'port'"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace hawser

@@ -1,0 +1,161 @@
+// Sessions and devices, read from a tree that stands in for /sys.
+#include <unistd.h>
+
+#include <gtest/gtest.h>
+
+#include "scsi/block_io.h"
+#include "scsi/device.h"
+#include "support/temp_tree.h"
+#include "sysfs/iscsi.h"
+
+namespace hawser {
+namespace {
+
+using namespace std::chrono_literals;
+using namespace std::string_literals;
+
+class ScsiSysfsTest : public ::testing::Test {
+ protected:
+  ScsiSysfsTest() {
+    const std::string session = "devices/platform/host3/session1/";
+    tree_.write(session + "iscsi_session/session1/targetname", "iqn.x\n");
+    tree_.write(session + "iscsi_session/session1/state", "LOGGED_IN\n");
+    tree_.write(session + "iscsi_session/session1/ifacename", "default\n");
+    tree_.write(session + "iscsi_session/session1/tpgt", "1\n");
+    tree_.write(session + "iscsi_session/session1/recovery_tmo", "120\n");
+    tree_.link("../..", "devices/platform/host3/session1/iscsi_session/session1/device");
+    tree_.link("../../devices/platform/host3/session1/iscsi_session/session1",
+               "class/iscsi_session/session1");
+    tree_.write("class/iscsi_connection/connection1:0/persistent_address", "10.0.1.2\n");
+    tree_.write("class/iscsi_connection/connection1:0/persistent_port", "3260\n");
+    tree_.write("class/scsi_host/host3/scan", "");
+    add_device("3:0:0:1", "sdb", "8:16");
+    add_device("3:0:0:2", "sdc", "8:32");
+    // Not a disk: no block device.
+    tree_.write(session + "target3:0:0/3:0:0:3/state", "running\n");
+    tree_.write(session + "target3:0:0/uevent", "");
+  }
+
+  void add_device(const std::string& hctl, const std::string& name, const std::string& dev) {
+    const std::string dir = "devices/platform/host3/session1/target3:0:0/" + hctl + "/";
+    tree_.write(dir + "state", "running\n");
+    tree_.write(dir + "delete", "");
+    tree_.write(dir + "rescan", "");
+    tree_.write(dir + "vpd_pg80", "\x00\x80\x00\x04"s + hctl.substr(4) + " ");
+    tree_.write(dir + "block/" + name + "/dev", dev + "\n");
+    tree_.write(dir + "block/" + name + "/size", "131072\n");
+    tree_.write(dir + "block/" + name + "/ro", "0\n");
+    tree_.link("../../../devices/platform/host3/session1/target3:0:0/" + hctl,
+               "class/scsi_device/" + hctl + "/device");
+  }
+  std::string read(const std::string& path) { return *Sysfs::open(tree_.path())->attribute(path); }
+  Ctx ctx() const { return {.clock = clock_, .deadline = clock_.now() + 60s}; }
+
+  SystemClock clock_{};
+  TempTree tree_{};
+  Sysfs sysfs_ = *Sysfs::open(tree_.path());
+  IscsiSysfs iscsi_{sysfs_};
+  ScsiSysfs scsi_{sysfs_};
+};
+
+TEST_F(ScsiSysfsTest, a_session_is_read_with_its_host) {
+  const auto sessions = iscsi_.sessions();
+
+  ASSERT_TRUE(sessions) << sessions.error().message();
+  ASSERT_EQ(sessions->size(), 1u);
+  EXPECT_EQ((*sessions)[0], (Session{.sid = 1,
+                                     .host_no = 3,
+                                     .target = "iqn.x",
+                                     .address = "10.0.1.2",
+                                     .port = 3260,
+                                     .tpgt = 1,
+                                     .iface = "default",
+                                     .state = SessionState::logged_in}));
+}
+
+TEST_F(ScsiSysfsTest, a_session_that_is_half_there_is_left_out) {
+  std::filesystem::remove(tree_.path("class/iscsi_connection/connection1:0/persistent_port"));
+  EXPECT_TRUE(iscsi_.sessions()->empty());
+}
+
+TEST_F(ScsiSysfsTest, nonsense_in_an_attribute_is_an_error_that_names_it) {
+  tree_.write("class/iscsi_connection/connection1:0/persistent_port", "99999\n");
+  const auto sessions = iscsi_.sessions();
+  ASSERT_FALSE(sessions);
+  EXPECT_EQ(sessions.error().code(), Errc::protocol);
+  EXPECT_NE(sessions.error().message().find("persistent_port"), std::string::npos);
+}
+
+TEST_F(ScsiSysfsTest, no_iscsi_in_the_kernel_is_no_session) {
+  const TempTree empty;
+  const Sysfs sysfs = *Sysfs::open(empty.path());
+  EXPECT_TRUE(IscsiSysfs(sysfs).sessions()->empty());
+}
+
+TEST_F(ScsiSysfsTest, the_recovery_timeout_is_written) {
+  ASSERT_TRUE(iscsi_.set_recovery_timeout(1, 5s));
+  EXPECT_TRUE(read("class/iscsi_session/session1/recovery_tmo").starts_with("5"));
+}
+
+TEST_F(ScsiSysfsTest, the_disks_of_a_session_are_found) {
+  const auto devices = scsi_.devices(1);
+
+  ASSERT_TRUE(devices) << devices.error().message();
+  ASSERT_EQ(devices->size(), 2u);
+  const ScsiDevice& disk = (*devices)[0];
+  EXPECT_EQ(to_string(disk.hctl), "3:0:0:1");
+  EXPECT_EQ(disk.name, "sdb");
+  EXPECT_EQ(to_string(disk.dev), "8:16");
+  EXPECT_EQ(disk.sectors, 131072u);
+  EXPECT_EQ(disk.identity.serial, "0:1");
+  EXPECT_TRUE(scsi_.devices(9)->empty());
+}
+
+TEST_F(ScsiSysfsTest, exactly_one_lun_is_scanned) {
+  ASSERT_TRUE(scsi_.scan(ctx(), {.sid = 1, .host_no = 3}, 16385));
+  EXPECT_EQ(read("class/scsi_host/host3/scan"), "0 0 16385");
+}
+
+TEST_F(ScsiSysfsTest, a_session_that_is_not_logged_in_is_not_scanned) {
+  tree_.write("devices/platform/host3/session1/iscsi_session/session1/state", "FAILED\n");
+  const Status scanned = scsi_.scan(ctx(), {.sid = 1, .host_no = 3}, 1);
+  ASSERT_FALSE(scanned);
+  EXPECT_EQ(scanned.error().code(), Errc::unavailable);
+  EXPECT_EQ(read("class/scsi_host/host3/scan"), "");
+}
+
+TEST_F(ScsiSysfsTest, a_device_is_deleted_only_if_the_name_is_still_its_own) {
+  ScsiDevice disk = (*scsi_.devices(1))[0];
+  ASSERT_TRUE(scsi_.remove(ctx(), disk));
+  EXPECT_EQ(read("class/scsi_device/3:0:0:1/device/delete"), "1");
+
+  ScsiDevice other = (*scsi_.devices(1))[1];
+  other.dev = {.major = 8, .minor = 48};
+  const Status refused = scsi_.remove(ctx(), other);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), Errc::identity_mismatch);
+  EXPECT_EQ(read("class/scsi_device/3:0:0:2/device/delete"), "");
+
+  disk.hctl.lun = 77;
+  EXPECT_TRUE(scsi_.remove(ctx(), disk));  // Gone already.
+}
+
+TEST_F(ScsiSysfsTest, mounts_are_found_by_device_number) {
+  tree_.write("proc/self/mountinfo",
+              "36 35 8:16 / /srv/data rw,noatime master:1 - ext4 /dev/sdb rw\n"
+              "37 35 8:161 / /srv/other rw - ext4 /dev/x rw\n");
+  const auto users = users_of(tree_.path("proc"), {.major = 8, .minor = 16});
+  ASSERT_TRUE(users);
+  EXPECT_EQ(*users, std::vector<std::string>{"mounted on /srv/data"});
+}
+
+TEST_F(ScsiSysfsTest, io_goes_only_to_the_device_that_is_meant) {
+  tree_.write("disk", std::string(8192, 'x'));
+  const Status probed = probe_read(ctx(), tree_.path("disk"), {.major = 8, .minor = 16});
+  ASSERT_FALSE(probed);
+  EXPECT_EQ(probed.error().code(), Errc::identity_mismatch);
+  EXPECT_EQ(flush_device(ctx(), tree_.path("none"), {}).error().code(), Errc::not_found);
+}
+
+}  // namespace
+}  // namespace hawser
