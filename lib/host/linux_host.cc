@@ -89,14 +89,22 @@ Result<std::optional<Session>> LinuxHost::find_session(const LoginRequest& reque
 }
 
 Result<Session> LinuxHost::login(const Ctx& ctx, const LoginRequest& request) {
+  // iscsid would say the same, but a session that is there must never be taken for the one we asked
+  // for.
+  HAWSER_TRY_ASSIGN(const std::optional<Session> before, find_session(request));
+  if (before) {
+    return iscsid_error(iscsid_result::kSessionExists, IscsidCommand::session_login);
+  }
   Result<IscsiEvents> events = IscsiEvents::open();  // Before, so that nothing is missed.
   HAWSER_TRY_ASSIGN(IscsidExchange exchange, iscsid_.send_login(ctx, request));
   bool is_answered = false;
   for (;;) {
     const std::array<int, 2> fds{is_answered ? -1 : exchange.fd(), events ? events->fd() : -1};
-    Result<bool> woken = wait_readable_for(ctx, fds, kLoginTick);
+    const Result<bool> woken = wait_readable_for(ctx, fds, kLoginTick);
+    // What was sent cannot be taken back: the session may still come.
+    if (!woken) return Error(woken.error()).with("login").with(Outcome::unknown);
     if (events) events->drain();
-    if (!is_answered && woken) {
+    if (!is_answered) {
       HAWSER_TRY_ASSIGN(const std::optional<IscsidReply> reply, exchange.poll_reply());
       if (reply && reply->result != iscsid_result::kSuccess) {
         return iscsid_error(reply->result, IscsidCommand::session_login);
@@ -104,9 +112,13 @@ Result<Session> LinuxHost::login(const Ctx& ctx, const LoginRequest& request) {
       is_answered = reply.has_value();
     }
     HAWSER_TRY_ASSIGN(const std::optional<Session> session, find_session(request));
-    if (session) return *session;
-    // What was sent cannot be taken back: the session may still come.
-    if (!woken) return std::move(woken).error().with("login").with(Outcome::unknown);
+    if (!session) continue;
+    if (is_answered) return *session;
+    // It may be another's login that came first. Ours it is when iscsid, silent for a while, tries
+    // no login any more.
+    if (*woken) continue;
+    HAWSER_TRY_ASSIGN(const bool in_flight, iscsid_.login_in_flight(ctx));
+    if (!in_flight) return *session;
   }
 }
 

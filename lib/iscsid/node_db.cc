@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/unique_fd.h"
+#include "os/file_lock.h"
 #include "os/poll.h"
 #include "wire/node_record.h"
 
@@ -17,100 +18,148 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// The lock is a link that somebody made: its going announces itself to nobody. open-iscsi itself
+// open-iscsi's lock is a name that somebody made: its going announces itself to nobody. open-iscsi
 // looks every 10 ms.
 constexpr auto kLockInterval = 20ms;
 
-class DbLock {
- public:
-  explicit DbLock(std::string path) : path_(std::move(path)) {}
-  DbLock(DbLock&& other) noexcept : path_(std::exchange(other.path_, {})) {}
-  DbLock& operator=(DbLock&&) = delete;
-  ~DbLock() {
-    if (!path_.empty()) ::unlink(path_.c_str());
-  }
-
- private:
-  std::string path_;
-};
+// Where a record is written before it gets its name: beside "nodes", since open-iscsi takes every
+// file below it for a record.
+constexpr std::string_view kTemporary = "/.hawser-record";
 
 Status make_directory(const std::string& path) {
   if (::mkdir(path.c_str(), 0700) == 0 || errno == EEXIST) return ok();
   return Error::from_errno(errno, "make " + path);
 }
 
-Result<DbLock> lock(const Ctx& ctx, const std::string& directory) {
-  HAWSER_TRY(make_directory(directory));
-  const std::string file = directory + "/lock";
-  const std::string link = directory + "/lock.write";
-  const UniqueFd fd(::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
-  if (!fd) return Error::from_errno(errno, "open " + file);
-  while (::link(file.c_str(), link.c_str()) != 0) {
-    if (errno != EEXIST) return Error::from_errno(errno, "lock " + link);
-    const Status waited = pause(ctx, kLockInterval);
-    if (waited) continue;
-    if (waited.error().code() != Errc::deadline_exceeded) return waited.error();
-    return Error(Errc::busy,
-                 "open-iscsi's database stayed locked; if no iscsiadm runs, a dead one "
-                 "left " +
-                     link + " behind: remove it");
+// Holds the database. open-iscsi's protocol is a link(2) to "lock.write", which tells nobody when
+// its owner has died. So ours links a file that is locked as well: if we hold the file and the link
+// to it stands, then a dead process of ours left the link, and it is ours now.
+class DbLock {
+ public:
+  static Result<DbLock> take(const Ctx& ctx, const std::string& directory) {
+    HAWSER_TRY(make_directory(directory));
+    const std::string own = directory + "/lock.hawser";
+    UniqueFd fd(::open(own.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    if (!fd) return Error::from_errno(errno, "open " + own);
+    HAWSER_TRY_ASSIGN(UniqueFd held, lock_file(ctx, std::move(fd), 0, 0, own));
+    const std::string link = directory + "/lock.write";
+    while (::link(own.c_str(), link.c_str()) != 0) {
+      if (errno != EEXIST) return Error::from_errno(errno, "make " + link);
+      if (is_same_file(held.get(), link)) break;
+      HAWSER_TRY(wait_a_little(ctx, link));
+    }
+    return DbLock(std::move(held), link);
   }
-  return DbLock(link);
+
+  DbLock(DbLock&& other) noexcept
+      : file_(std::move(other.file_)), link_(std::exchange(other.link_, {})) {}
+  DbLock& operator=(DbLock&&) = delete;
+  DbLock(const DbLock&) = delete;
+  DbLock& operator=(const DbLock&) = delete;
+  ~DbLock() {
+    if (!link_.empty()) ::unlink(link_.c_str());
+  }
+
+ private:
+  DbLock(UniqueFd file, std::string link) : file_(std::move(file)), link_(std::move(link)) {}
+
+  static bool is_same_file(int fd, const std::string& link) {
+    struct stat ours {};
+    struct stat theirs {};
+    return ::fstat(fd, &ours) == 0 && ::lstat(link.c_str(), &theirs) == 0 &&
+           ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
+  }
+
+  static Status wait_a_little(const Ctx& ctx, const std::string& link) {
+    Status waited = pause(ctx, kLockInterval);
+    if (waited || waited.error().code() != Errc::deadline_exceeded) return waited;
+    return Error(Errc::busy, "open-iscsi's database stayed locked: " + link +
+                                 ": if no iscsiadm runs, a dead one left it: remove it");
+  }
+
+  UniqueFd file_;  // Closed, and so unlocked, after the link is gone.
+  std::string link_;
+};
+
+Status write_all(int fd, std::string_view text) {
+  while (!text.empty()) {
+    const ssize_t wrote = ::write(fd, text.data(), text.size());
+    if (wrote < 0 && errno != EINTR) return Error::from_errno(errno, "write");
+    if (wrote > 0) text.remove_prefix(static_cast<std::size_t>(wrote));
+  }
+  if (::fsync(fd) != 0) return Error::from_errno(errno, "fsync");
+  return ok();
 }
 
-Status write_file(const std::string& path, std::string text) {
-  const std::string temporary = path + ".hawser";
-  ::unlink(temporary.c_str());
+// Never replaces a file that is there.
+Status publish(const std::string& temporary, const std::string& path, std::string_view text) {
+  ::unlink(temporary.c_str());  // A dead process may have left it.
   const UniqueFd fd(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (!fd) return Error::from_errno(errno, "make " + temporary);
-  const ssize_t wrote = ::write(fd.get(), text.data(), text.size());
-  const bool is_whole = wrote == static_cast<ssize_t>(text.size());
-  ::explicit_bzero(text.data(), text.size());  // Secrets.
-  if (is_whole && ::fsync(fd.get()) == 0 && ::rename(temporary.c_str(), path.c_str()) == 0) {
+  Status written = write_all(fd.get(), text);
+  if (written && ::link(temporary.c_str(), path.c_str()) != 0 && errno != EEXIST) {
+    written = Error::from_errno(errno, "make " + path);
+  }
+  ::unlink(temporary.c_str());
+  return written;
+}
+
+// Those that others still use are not empty, and stay.
+Status remove_if_empty(const std::string& directory) {
+  if (::rmdir(directory.c_str()) == 0 || errno == ENOENT || errno == ENOTEMPTY || errno == EEXIST) {
     return ok();
   }
-  const int err = is_whole ? errno : ENOSPC;
-  ::unlink(temporary.c_str());
-  return Error::from_errno(err, "write " + path);
+  return Error::from_errno(errno, "remove " + directory);
 }
+
+bool exists(const std::string& path) { return ::access(path.c_str(), F_OK) == 0; }
 
 }  // namespace
 
 Result<bool> NodeDb::contains(const LoginRequest& request) const {
   HAWSER_TRY_ASSIGN(const NodeRecordPath path, node_record_path(request));
-  if (::access((root_ + "/" + path.file).c_str(), F_OK) == 0) return true;
+  const std::string file = root_ + "/" + path.file;
+  if (exists(file)) return true;
   if (errno == ENOENT || errno == ENOTDIR) return false;
-  return Error::from_errno(errno, "look for " + root_ + "/" + path.file);
+  return Error::from_errno(errno, "look for " + file);
 }
 
 Status NodeDb::add(const Ctx& ctx, const LoginRequest& request) const {
   HAWSER_TRY_ASSIGN(const NodeRecordPath path, node_record_path(request));
-  HAWSER_TRY_ASSIGN(const DbLock held, lock(ctx, lock_dir_));
-  HAWSER_TRY(make_directory(root_ + "/nodes"));
-  HAWSER_TRY(make_directory(root_ + "/" + path.target_dir));
-  HAWSER_TRY(make_directory(root_ + "/" + path.portal_dir));
-  return write_file(root_ + "/" + path.file, encode_node_record(request));
+  HAWSER_TRY_ASSIGN(const DbLock held, DbLock::take(ctx, lock_dir_));
+  HAWSER_TRY_ASSIGN(std::string text, encode_node_record(request));
+  const std::string target_dir = root_ + "/" + path.target_dir;
+  const std::string portal_dir = root_ + "/" + path.portal_dir;
+  Status made = make_directory(root_ + "/nodes");
+  if (made) made = make_directory(target_dir);
+  if (made) made = make_directory(portal_dir);
+  if (made) made = publish(root_ + std::string(kTemporary), root_ + "/" + path.file, text);
+  ::explicit_bzero(text.data(), text.size());
+  if (made) return ok();
+  (void)remove_if_empty(portal_dir);  // The first error is the one to report.
+  (void)remove_if_empty(target_dir);
+  return std::move(made).error().with("add a node record");
 }
 
 Status NodeDb::remove(const Ctx& ctx, const LoginRequest& request) const {
   HAWSER_TRY_ASSIGN(const NodeRecordPath path, node_record_path(request));
-  HAWSER_TRY_ASSIGN(const DbLock held, lock(ctx, lock_dir_));
-  if (::unlink((root_ + "/" + path.file).c_str()) != 0 && errno != ENOENT && errno != ENOTDIR) {
-    return Error::from_errno(errno, "remove " + root_ + "/" + path.file);
+  HAWSER_TRY_ASSIGN(const DbLock held, DbLock::take(ctx, lock_dir_));
+  ::unlink((root_ + std::string(kTemporary)).c_str());  // A dead process may have left it.
+  const std::string file = root_ + "/" + path.file;
+  if (::unlink(file.c_str()) != 0 && errno != ENOENT && errno != ENOTDIR) {
+    return Error::from_errno(errno, "remove node record " + file);
   }
-  // Those that others still use are not empty, and stay.
-  for (const std::string& directory : {path.portal_dir, path.target_dir}) {
-    if (::rmdir((root_ + "/" + directory).c_str()) != 0 && errno != ENOENT && errno != ENOTEMPTY &&
-        errno != EEXIST) {
-      return Error::from_errno(errno, "remove " + root_ + "/" + directory);
-    }
-  }
-  return ok();
+  HAWSER_TRY(remove_if_empty(root_ + "/" + path.portal_dir));
+  return remove_if_empty(root_ + "/" + path.target_dir);
 }
 
-NodeDb system_node_db() {
-  const bool is_new = ::access("/var/lib/iscsi/nodes", F_OK) == 0;
-  return NodeDb(is_new ? "/var/lib/iscsi" : "/etc/iscsi", "/run/lock/iscsi");
+NodeDb system_node_db(const std::string& prefix) {
+  const std::string newer = prefix + "/var/lib/iscsi";
+  const std::string older = prefix + "/etc/iscsi";
+  // /etc/iscsi is there with any release, for its configuration.
+  const bool is_older = exists(older + "/nodes") || !exists(newer);
+  const bool is_newer = exists(newer + "/nodes") || !is_older;
+  return NodeDb(is_newer ? newer : older, prefix + "/run/lock/iscsi");
 }
 
 }  // namespace hawser

@@ -5,13 +5,13 @@
 #include <algorithm>
 #include <array>
 #include <cstring>
+#include <span>
 
 namespace hawser {
 namespace {
 
 using F = IscsidField;
 
-constexpr std::size_t kHeaderBytes = 16;  // Command, payload length, session id.
 constexpr std::size_t kSidOffset = 8;
 constexpr std::size_t kBodyOffset = 8;
 constexpr std::size_t kConfigBytes = 255;
@@ -19,15 +19,18 @@ constexpr std::uint32_t kImpossibleSid = 0x7ffffff0;
 
 // Widths of the text fields; the same in every layout. (A musl daemon has 255 bytes for the
 // address, more than any number takes.)
-constexpr std::size_t kTargetNameBytes = 255;
+constexpr std::size_t kTargetNameBytes = 224;  // RFC 7143 section 4.2.7.1; the field has 255.
 constexpr std::size_t kChapBytes = 256;
 constexpr std::size_t kAddressBytes = 255;
 constexpr std::size_t kIfaceNameBytes = 65;
-constexpr std::size_t kTransportNameBytes = 16;
+
+constexpr std::string_view kTransport = "tcp";
 
 // CHAP algorithms by number (RFC 7143 section 12.1.3 and its registry), the best first: SHA3-256,
 // SHA-256, SHA-1, MD5. iscsid drops those that its crypto library does not have.
 constexpr std::array<std::uint32_t, 5> kChapAlgorithms{8, 7, 6, 5, 0xffffffff};
+
+constexpr std::chrono::seconds kTimeoutMax = std::chrono::hours(24);
 
 // The offsets of counters in a reply to session_stats.
 constexpr std::size_t kTxBytes = 64;
@@ -49,7 +52,7 @@ void put(std::string& bytes, std::size_t offset, Number value) {
   std::memcpy(bytes.data() + offset, &value, sizeof value);
 }
 
-// Fills one record, field by field.
+// Fills one record, field by field. What it gets was checked before.
 class RecordWriter {
  public:
   RecordWriter(std::string& request, const IscsidLayout& layout)
@@ -58,15 +61,16 @@ class RecordWriter {
   void number(F field, std::uint32_t value) {
     if (layout_.has(field)) put(request_, layout_.offset(field), value);
   }
-  // `bytes` is the width of the field, with the NUL at its end.
-  Status text(F field, std::string_view value, std::size_t bytes, const std::string& what) {
-    if (value.size() >= bytes) {
-      return Error(Errc::invalid_argument,
-                   what + " is longer than " + std::to_string(bytes - 1) + " bytes");
-    }
-    if (value.find('\0') != value.npos) return Error(Errc::invalid_argument, what + " has a NUL");
+  void seconds(F field, std::chrono::seconds value) {
+    number(field, static_cast<std::uint32_t>(value.count()));
+  }
+  void text(F field, std::string_view value) {
     value.copy(request_.data() + layout_.offset(field), value.size());
-    return ok();
+  }
+  void numbers(F field, std::span<const std::uint32_t> values) {
+    if (!layout_.has(field)) return;
+    for (std::size_t i = 0; i < values.size(); ++i)
+      put(request_, layout_.offset(field) + sizeof values[0] * i, values[i]);
   }
 
  private:
@@ -74,10 +78,60 @@ class RecordWriter {
   const IscsidLayout& layout_;
 };
 
-bool is_numeric_address(const std::string& address) {
+Error invalid(const std::string& what, const std::string& cause) {
+  return Error(Errc::invalid_argument, "log in: " + what + ": " + cause).with(Stage::input);
+}
+
+// `bytes` is the width of the field, with the NUL at its end.
+Status check_text(const std::string& what, std::string_view value, std::size_t bytes) {
+  if (value.empty()) return invalid(what, "is empty");
+  if (value.size() >= bytes) {
+    return invalid(what, "is longer than " + std::to_string(bytes - 1) + " bytes");
+  }
+  if (value.find('\0') != value.npos) return invalid(what, "has a NUL in it");
+  return ok();
+}
+
+// A name that shows up in sysfs, logs and paths.
+Status check_name(const std::string& what, const std::string& name, std::size_t bytes) {
+  HAWSER_TRY(check_text(what, name, bytes));
+  const bool is_plain =
+      std::all_of(name.begin(), name.end(), [](char c) { return c > ' ' && c < 0x7f; });
+  return is_plain ? ok() : invalid(what, "has a blank or a character that is not ASCII");
+}
+
+Status check_chap(const Chap& chap) {
+  // With the incoming half alone, iscsid would log in without any authentication; with half of the
+  // incoming pair, without that of the target.
+  const bool is_mutual = !chap.username_in.empty() || !chap.password_in.empty();
+  if (is_mutual && chap.password.empty()) {
+    return invalid("CHAP", "mutual authentication needs outgoing credentials as well");
+  }
+  HAWSER_TRY(check_text("CHAP username", chap.username, kChapBytes));
+  HAWSER_TRY(check_text("CHAP password", chap.password.reveal(), kChapBytes));
+  if (!is_mutual) return ok();
+  HAWSER_TRY(check_text("incoming CHAP username", chap.username_in, kChapBytes));
+  return check_text("incoming CHAP password", chap.password_in.reveal(), kChapBytes);
+}
+
+Status check_login(const LoginRequest& login) {
+  HAWSER_TRY(check_name("target", login.target, kTargetNameBytes));
+  HAWSER_TRY(check_name("iface", login.iface, kIfaceNameBytes));
+  // iscsid would look a name up while everybody waits.
   in6_addr ignored{};
-  return ::inet_pton(AF_INET, address.c_str(), &ignored) == 1 ||
-         ::inet_pton(AF_INET6, address.c_str(), &ignored) == 1;
+  if (::inet_pton(AF_INET, login.address.c_str(), &ignored) != 1 &&
+      ::inet_pton(AF_INET6, login.address.c_str(), &ignored) != 1) {
+    return invalid("address '" + login.address + "'", "is not numeric");
+  }
+  HAWSER_TRY(check_text("address", login.address, kAddressBytes));  // A NUL hides from inet_pton.
+  if (login.port == 0) return invalid("port", "is 0");
+  if (login.login_timeout < std::chrono::seconds(1) || login.login_timeout > kTimeoutMax) {
+    return invalid("login timeout", "is not between 1 second and 1 day");
+  }
+  if (login.recovery_timeout < std::chrono::seconds(0) || login.recovery_timeout > kTimeoutMax) {
+    return invalid("recovery timeout", "is not between 0 seconds and 1 day");
+  }
+  return login.chap == nullptr ? ok() : check_chap(*login.chap);
 }
 
 // Zero would be dangerous in most of these: time-outs off, no data in flight. The values are
@@ -108,27 +162,14 @@ void write_defaults(RecordWriter& record) {
   // The window size stays zero: that leaves the kernel's own tuning on.
 }
 
-Status write_chap(RecordWriter& record, std::string& request, const IscsidLayout& layout,
-                  const Chap* chap) {
-  if (layout.has(F::chap_algorithms)) {
-    for (std::size_t i = 0; i < kChapAlgorithms.size(); ++i)
-      put(request, layout.offset(F::chap_algorithms) + 4 * i, kChapAlgorithms[i]);
-  }
-  if (chap == nullptr) return ok();
-  // iscsid would log in without any authentication if only the incoming half were there.
-  if (chap->password.empty()) {
-    return Error(Errc::invalid_argument, "mutual CHAP needs outgoing credentials as well");
-  }
-  record.number(F::auth_method, 1);
-  HAWSER_TRY(record.text(F::username, chap->username, kChapBytes, "CHAP username"));
-  HAWSER_TRY(record.text(F::password, chap->password.reveal(), kChapBytes, "CHAP password"));
-  record.number(F::password_length, static_cast<std::uint32_t>(chap->password.size()));
-  if (chap->password_in.empty()) return ok();
-  HAWSER_TRY(record.text(F::username_in, chap->username_in, kChapBytes, "incoming CHAP username"));
-  HAWSER_TRY(record.text(F::password_in, chap->password_in.reveal(), kChapBytes,
-                         "incoming CHAP password"));
-  record.number(F::password_in_length, static_cast<std::uint32_t>(chap->password_in.size()));
-  return ok();
+void write_chap(RecordWriter& record, const Chap& chap) {
+  record.number(F::auth_method, 1);  // Lengths decide in iscsid; said all the same.
+  record.text(F::username, chap.username);
+  record.text(F::password, chap.password.reveal());
+  record.number(F::password_length, static_cast<std::uint32_t>(chap.password.size()));
+  record.text(F::username_in, chap.username_in);
+  record.text(F::password_in, chap.password_in.reveal());
+  record.number(F::password_in_length, static_cast<std::uint32_t>(chap.password_in.size()));
 }
 
 }  // namespace
@@ -148,35 +189,31 @@ std::string encode_session_request(IscsidCommand command, const IscsidLayout& la
 
 std::string encode_layout_check(const IscsidLayout& layout) {
   std::string request = encode_session_request(IscsidCommand::session_sync, layout, kImpossibleSid);
-  constexpr std::string_view kTcp = "tcp";
-  kTcp.copy(request.data() + layout.offset(F::transport_name), kTcp.size());
+  RecordWriter(request, layout).text(F::transport_name, kTransport);
   return request;
 }
 
 Result<std::string> encode_login(const IscsidLayout& layout, const LoginRequest& login) {
   if (!layout.has(F::scan)) {
-    return Error(Errc::unsupported, "iscsid " + std::string(layout.releases) +
-                                        " scans every LUN at login; 2.0.875 or later is needed");
+    return Error(Errc::unsupported, "log in: iscsid " + std::string(layout.releases) +
+                                        ": it scans every LUN at login; 2.0.875 or later is needed")
+        .with(Stage::preflight);
   }
-  if (!is_numeric_address(login.address)) {
-    return Error(Errc::invalid_argument, "address '" + login.address + "' is not numeric");
-  }
-  if (login.target.empty() || login.iface.empty()) {
-    return Error(Errc::invalid_argument, "target or iface name is empty");
-  }
+  HAWSER_TRY(check_login(login));  // All of it first: no secret is copied for nothing.
   std::string request = encode_request(IscsidCommand::session_login, layout.request_bytes);
   RecordWriter record(request, layout);
   write_defaults(record);
-  HAWSER_TRY(record.text(F::target_name, login.target, kTargetNameBytes, "target name"));
-  HAWSER_TRY(record.text(F::address, login.address, kAddressBytes, "address"));
-  HAWSER_TRY(record.text(F::iface_name, login.iface, kIfaceNameBytes, "iface name"));
-  HAWSER_TRY(record.text(F::transport_name, "tcp", kTransportNameBytes, "transport name"));
+  record.text(F::target_name, login.target);
+  record.text(F::address, login.address);
+  record.text(F::iface_name, login.iface);  // Empty would match any session of the target.
+  record.text(F::transport_name, kTransport);
   record.number(F::port, login.port);
   record.number(F::tpgt, login.group ? *login.group : 0xffffffff);  // -1: not known.
   record.number(F::login_retry_max, 1);
-  record.number(F::login_timeout, static_cast<std::uint32_t>(login.login_timeout.count()));
-  record.number(F::replacement_timeout, static_cast<std::uint32_t>(login.recovery_timeout.count()));
-  HAWSER_TRY(write_chap(record, request, layout, login.chap));
+  record.seconds(F::login_timeout, login.login_timeout);
+  record.seconds(F::replacement_timeout, login.recovery_timeout);
+  record.numbers(F::chap_algorithms, kChapAlgorithms);
+  if (login.chap != nullptr) write_chap(record, *login.chap);
   return request;
 }
 
@@ -193,7 +230,7 @@ Result<IscsidReply> decode_reply(std::string_view bytes, IscsidCommand command) 
                                      " instead of " +
                                      std::to_string(static_cast<std::uint32_t>(command)));
   }
-  if (command == IscsidCommand::config_initiator_name) {
+  if (command == IscsidCommand::config_initiator_name && reply.result == iscsid_result::kSuccess) {
     const std::string_view text = bytes.substr(kBodyOffset, kConfigBytes);
     const std::size_t end = text.find('\0');
     if (end == text.npos) return Error(Errc::protocol, "initiator name has no end");
@@ -208,44 +245,6 @@ Result<IscsidReply> decode_reply(std::string_view bytes, IscsidCommand command) 
                       .timeout_errors = get<std::uint32_t>(bytes, kTimeoutErrors)};
   }
   return reply;
-}
-
-Error iscsid_error(int result, IscsidCommand command) {
-  struct Meaning {
-    int result;
-    Errc code;
-    std::string_view text;
-  };
-  constexpr Meaning kMeanings[] = {
-      {1, Errc::io, "iscsid failed without saying why"},
-      {2, Errc::not_found, "iscsid knows no such session"},
-      {3, Errc::exhausted, "iscsid is out of memory"},
-      {4, Errc::unavailable, "iscsid could not resolve the address"},
-      {5, Errc::protocol,
-       "login failed; see iscsid's log (no InitiatorName, no common CHAP algorithm, or the target "
-       "kept answering with an error)"},
-      {7, Errc::invalid_argument, "iscsid refused a parameter"},
-      {8, Errc::unavailable, "no connection: refused, unreachable or timed out"},
-      {9, Errc::busy, "iscsid is busy with this session"},
-      {11, Errc::unavailable, "connected, but the target did not answer the login"},
-      {12, Errc::unsupported, "iscsid has no such transport; is the module iscsi_tcp there?"},
-      {13, Errc::permission_denied, "iscsid takes requests from root only"},
-      {15, Errc::already_exists, "such a session exists or is being made"},
-      {16, Errc::unsupported, "iscsid does not know the request"},
-      {19, Errc::protocol,
-       "the target refused the login for good, or failed to authenticate itself to us (mutual "
-       "CHAP)"},
-      {24, Errc::unauthenticated, "the target refused our CHAP credentials"},
-      {28, Errc::busy, "iscsid says the session is in use"},
-      {32, Errc::busy, "the session is lost and cannot be logged out of now"},
-  };
-  const auto meaning = std::find_if(std::begin(kMeanings), std::end(kMeanings),
-                                    [result](const Meaning& m) { return m.result == result; });
-  const bool is_known = meaning != std::end(kMeanings);
-  Error error(is_known ? meaning->code : Errc::io,
-              is_known ? std::string(meaning->text) : "iscsid failed with an unknown result");
-  const bool is_login = command == IscsidCommand::session_login;
-  return std::move(error).with_iscsi_status(result).with(is_login ? Stage::login : Stage::none);
 }
 
 }  // namespace hawser

@@ -50,11 +50,12 @@ std::string encode_session_request(IscsidCommand command, const IscsidLayout& la
 std::string encode_layout_check(const IscsidLayout& layout);
 
 // A login with a record of our own: manual scan, one try, and no field left to chance, since iscsid
-// adds no defaults. The caller wipes the result: the secrets are in it.
+// adds no defaults and checks nothing: it copies secrets by the length that we give. The caller
+// wipes the result: the secrets are in it.
 //
 // Errors: invalid_argument (a value that does not fit, or is not numeric where it must be),
 // unsupported (a daemon that scans every LUN at login).
-Result<std::string> encode_login(const IscsidLayout& layout, const LoginRequest& request);
+Result<std::string> encode_login(const IscsidLayout& layout, const LoginRequest& login);
 
 struct IscsidReply {
   std::uint32_t command = 0;
@@ -68,5 +69,8 @@ Result<IscsidReply> decode_reply(std::string_view bytes, IscsidCommand command);
 
 // The error of a result other than success, with what it means to the caller.
 Error iscsid_error(int result, IscsidCommand command);
+
+// The part of the work that a command belongs to.
+Stage stage_of(IscsidCommand command);
 
 }  // namespace hawser

@@ -1,105 +1,226 @@
 #pragma once
 
-#include <cstring>
-#include <optional>
-#include <string>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
-#include "iscsid/client.h"
-#include "support/fake_daemon.h"
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstddef>
+#include <cstring>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "hawser/detail/assert.h"
+
+#include "base/mutex.h"
+#include "base/unique_fd.h"
+#include "os/poll.h"
+#include "support/clock.h"
+#include "wire/iscsid_message.h"
 
 namespace hawser {
 
-// An iscsid of one layout on a real unix socket, as far as its management socket goes: it reads
-// exactly the bytes that it wants, answers with 2464, and closes.
+// What an iscsid of some release does on its management socket, on a real unix socket: it takes one
+// connection at a time, reads exactly as much as its own request has, answers, and closes. What it
+// did not read then reaches the client as ECONNRESET behind the reply, because it is a real socket.
 class FakeIscsid {
  public:
-  enum class Manner {
-    answers,
-    answers_half,    // Half of the reply, then hangs up.
-    hangs_up,        // Reads the request, then nothing.
-    says_nothing,    // Until the client goes away.
-    ignores_logins,  // As 2.1.10 with a manual scan; answers everything else.
-    wrong_command,   // Its reply is to another command.
+  enum class Answer {
+    whole,
+    half,          // Some of the reply, then the end.
+    hang_up,       // No reply.
+    silence,       // No reply, and the connection stays open: 2.1.10 on a login with a manual scan.
+    wrong_command  // A reply to something else.
+  };
+  enum class Name { abstract, padded };  // 2.0.873 binds the padded name.
+
+  // How it behaves. A value: become() makes another daemon of it.
+  struct Behaviour {
+    // Bytes that it reads; 0: those of `layout`.
+    std::size_t request_bytes = 0;
+    const IscsidLayout* layout = nullptr;
+    Answer answer = Answer::whole;        // To everything but logins.
+    Answer login_answer = Answer::whole;  // To logins.
+    int login_result = 0;
+    int session_result = 0;  // Of logout, statistics and session information.
+    bool refuses = false;    // As for a peer that is not root: before it reads anything.
+    bool drops = false;      // Closes without reading what has come, and says nothing.
+    bool reads_all = false;  // Whatever comes until the end, which no release does.
+    bool has_initiator_name = true;
   };
 
-  FakeIscsid(const std::string& path, const IscsidLayout& layout, Manner manner = Manner::answers)
-      : layout_(layout),
-        manner_(manner),
-        daemon_(path, [this](const Ctx& ctx, int connection) { serve(ctx, connection); }) {}
+  explicit FakeIscsid(const Behaviour& behaviour, Name name = Name::abstract)
+      : name_(unique_name()),
+        listener_(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)),
+        behaviour_(behaviour) {
+    sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
+    name_.copy(address.sun_path + 1, name_.size());
+    const std::size_t bytes =
+        name == Name::padded ? sizeof address : offsetof(sockaddr_un, sun_path) + 1 + name_.size();
+    const auto* raw = reinterpret_cast<const sockaddr*>(&address);
+    HAWSER_ASSERT(::bind(listener_.get(), raw, static_cast<socklen_t>(bytes)) == 0);
+    HAWSER_ASSERT(::listen(listener_.get(), 32) == 0);
+    thread_ = std::jthread([this](const std::stop_token& stop) { serve(stop); });
+  }
 
-  int result = 0;            // Of logins and logouts.
-  std::string last_login{};  // The request; read it when the daemon is idle.
+  const std::string& name() const { return name_; }
+
+  void become(const Behaviour& behaviour) {
+    const MutexLock lock(mutex_);
+    behaviour_ = behaviour;
+  }
+  // The same, and clients see that another process listens: whoever called listen() last.
+  void become_another_process(const Behaviour& behaviour) {
+    become(behaviour);
+    const pid_t child = ::fork();
+    HAWSER_ASSERT(child >= 0);
+    if (child == 0) ::_exit(::listen(listener_.get(), 32) == 0 ? 0 : 1);
+    int status = -1;
+    HAWSER_ASSERT(::waitpid(child, &status, 0) == child && status == 0);
+  }
+  // The whole requests that it took, oldest first.
+  std::vector<std::string> requests(IscsidCommand command) const {
+    const MutexLock lock(mutex_);
+    std::vector<std::string> found;
+    for (const std::string& request : requests_)
+      if (command_of(request) == static_cast<std::uint32_t>(command)) found.push_back(request);
+    return found;
+  }
+  // Connections so far, whatever came over them.
+  int connections() const { return connections_; }
 
  private:
-  // nullopt when the client ended early: a request of another, longer layout.
-  std::optional<std::string> read_request(const Ctx& ctx, int connection) const {
-    std::string request;
-    while (request.size() < layout_.request_bytes) {
-      if (!wait_readable(ctx, connection)) return std::nullopt;
-      std::array<char, 65536> chunk{};
-      const std::size_t want = layout_.request_bytes - request.size();
-      const ssize_t got = ::recv(connection, chunk.data(), std::min(want, chunk.size()), 0);
-      if (got <= 0) return std::nullopt;
-      request.append(chunk.data(), static_cast<std::size_t>(got));
-    }
-    return request;
+  static std::string unique_name() {
+    static std::atomic<int> number = 0;
+    return "hawser-test-" + std::to_string(::getpid()) + "-" + std::to_string(++number);
+  }
+  static std::uint32_t command_of(const std::string& request) {
+    std::uint32_t command = 0;
+    std::memcpy(&command, request.data(), sizeof command);
+    return command;
   }
 
-  void serve(const Ctx& ctx, int connection) {
-    const std::optional<std::string> request = read_request(ctx, connection);
-    if (!request || manner_ == Manner::hangs_up) return;
-    std::uint32_t command = 0;
-    std::memcpy(&command, request->data(), 4);
-    const bool is_login = command == static_cast<std::uint32_t>(IscsidCommand::session_login);
-    if (is_login) last_login = *request;
-    if (manner_ == Manner::says_nothing || (is_login && manner_ == Manner::ignores_logins)) {
-      (void)wait_readable(ctx, connection);  // The half-close of the client counts as readable...
-      std::array<char, 1> byte{};
-      while (ctx.check() && ::send(connection, byte.data(), 0, MSG_NOSIGNAL) == 0) {
-        (void)pause(ctx, std::chrono::milliseconds(5));
-        pollfd gone{.fd = connection, .events = 0, .revents = 0};
-        if (::poll(&gone, 1, 0) > 0 && (gone.revents & (POLLHUP | POLLERR)) != 0) return;
+  void serve(const std::stop_token& stop) {
+    const SystemClock clock;
+    const Ctx ctx{.clock = clock, .stop = stop};
+    while (wait_readable(ctx, listener_.get())) {
+      UniqueFd connection(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC));
+      if (!connection) continue;
+      ++connections_;
+      Behaviour behaviour;
+      {
+        const MutexLock lock(mutex_);
+        behaviour = behaviour_;
       }
+      talk(ctx, behaviour, std::move(connection));
+    }
+  }
+
+  void talk(const Ctx& ctx, const Behaviour& behaviour, UniqueFd connection) {
+    if (behaviour.refuses) return reply(connection.get(), 0, 13, {}, Answer::whole);
+    if (behaviour.drops) {
+      (void)wait_readable(ctx, connection.get());
       return;
     }
-    std::string reply = make_reply(command, *request);
-    if (manner_ == Manner::answers_half) reply.resize(reply.size() / 2);
-    (void)::send(connection, reply.data(), reply.size(), MSG_NOSIGNAL);
-  }
-
-  std::string make_reply(std::uint32_t command, const std::string& request) const {
-    std::string reply(kIscsidReplyBytes, '\0');
-    const std::uint32_t said = manner_ == Manner::wrong_command ? command + 1 : command;
-    std::memcpy(reply.data(), &said, 4);
-    std::int32_t code = 0;
-    switch (static_cast<IscsidCommand>(command)) {
-      case IscsidCommand::session_sync: {
-        // The transport's name is looked up where this layout has it.
-        const std::string name =
-            request.substr(layout_.offset(IscsidField::transport_name), 16).c_str();
-        code = name == "tcp" ? iscsid_result::kSysfsLookup : iscsid_result::kTransportNotFound;
-        break;
-      }
-      case IscsidCommand::session_info: code = iscsid_result::kSessionNotFound; break;
-      case IscsidCommand::config_initiator_name: {
-        constexpr std::string_view kName = "iqn.2026-11.org.example:fake";
-        kName.copy(reply.data() + 8, kName.size());
-        break;
-      }
-      case IscsidCommand::session_stats: {
-        const std::uint64_t tx_bytes = 4096;
-        std::memcpy(reply.data() + 64, &tx_bytes, 8);
-        break;
-      }
-      default: code = result;
+    const std::size_t wanted = behaviour.reads_all            ? std::string::npos
+                               : behaviour.request_bytes != 0 ? behaviour.request_bytes
+                                                              : behaviour.layout->request_bytes;
+    std::string request;
+    const bool is_whole = read_request(ctx, connection.get(), wanted, request);
+    if (!is_whole && !(behaviour.reads_all && request.size() >= sizeof(std::uint32_t))) return;
+    {
+      const MutexLock lock(mutex_);
+      requests_.push_back(request);
     }
-    std::memcpy(reply.data() + 4, &code, 4);
-    return reply;
+    const std::uint32_t command = command_of(request);
+    const Answer answer = command == static_cast<std::uint32_t>(IscsidCommand::session_login)
+                              ? behaviour.login_answer
+                              : behaviour.answer;
+    if (answer == Answer::silence) return held_.push_back(std::move(connection));
+    reply(connection.get(), command, result_of(behaviour, request), body_of(command), answer);
   }
 
-  const IscsidLayout& layout_;
-  const Manner manner_;
-  FakeDaemon daemon_;
+  // Blocks until it has everything, like the real one; false at an early end.
+  static bool read_request(const Ctx& ctx, int connection, std::size_t wanted,
+                           std::string& request) {
+    while (request.size() < wanted) {
+      if (!wait_readable(ctx, connection)) return false;
+      std::array<char, 4096> chunk{};
+      const std::size_t room = std::min(chunk.size(), wanted - request.size());
+      const ssize_t got = ::recv(connection, chunk.data(), room, 0);
+      if (got <= 0) return false;
+      request.append(chunk.data(), static_cast<std::size_t>(got));
+    }
+    return true;
+  }
+
+  static int result_of(const Behaviour& behaviour, const std::string& request) {
+    switch (static_cast<IscsidCommand>(command_of(request))) {
+      case IscsidCommand::session_login:
+      case IscsidCommand::session_sync: {
+        // It looks for the transport where its own record has it.
+        const bool has_transport =
+            behaviour.layout != nullptr &&
+            std::strcmp(request.c_str() + behaviour.layout->offset(IscsidField::transport_name),
+                        "tcp") == 0;
+        if (!has_transport) return 12;
+        if (!behaviour.has_initiator_name) return 5;
+        const bool is_login =
+            command_of(request) == static_cast<std::uint32_t>(IscsidCommand::session_login);
+        return is_login ? behaviour.login_result : 22;
+      }
+      case IscsidCommand::config_initiator_name: return 0;
+      default: return behaviour.session_result;
+    }
+  }
+
+  static std::string body_of(std::uint32_t command) {
+    std::string body(kIscsidReplyBytes - 8, '\0');
+    const auto put64 = [&body](std::size_t offset, std::uint64_t value) {
+      std::memcpy(body.data() + offset - 8, &value, sizeof value);
+    };
+    const auto put32 = [&body](std::size_t offset, std::uint32_t value) {
+      std::memcpy(body.data() + offset - 8, &value, sizeof value);
+    };
+    if (command == static_cast<std::uint32_t>(IscsidCommand::config_initiator_name)) {
+      std::string("iqn.2004-10.test:initiator").copy(body.data(), 100);
+    }
+    if (command == static_cast<std::uint32_t>(IscsidCommand::session_stats)) {
+      // Offsets of the reply: see open-iscsi include/iscsi_if.h, struct iscsi_stats, at 64.
+      put64(64, 111);
+      put64(72, 0x100000222);
+      put32(84, 333);
+      put32(116, 444);
+      put32(148, 5);
+      put32(152, 6);
+    }
+    return body;
+  }
+
+  static void reply(int connection, std::uint32_t command, int result, const std::string& body,
+                    Answer answer) {
+    if (answer == Answer::hang_up) return;
+    if (answer == Answer::wrong_command) command = 99;
+    std::string bytes(kIscsidReplyBytes, '\0');
+    std::memcpy(bytes.data(), &command, sizeof command);
+    std::memcpy(bytes.data() + 4, &result, sizeof result);
+    body.copy(bytes.data() + 8, body.size());
+    const std::size_t size = answer == Answer::half ? bytes.size() / 2 : bytes.size();
+    (void)::send(connection, bytes.data(), size, MSG_NOSIGNAL);  // A client may have gone.
+  }
+
+  const std::string name_;
+  UniqueFd listener_;
+  std::atomic<int> connections_ = 0;
+  mutable Mutex mutex_{};
+  Behaviour behaviour_ HAWSER_GUARDED_BY(mutex_);
+  std::vector<std::string> requests_ HAWSER_GUARDED_BY(mutex_){};
+  std::vector<UniqueFd> held_{};  // Of the thread.
+  std::jthread thread_{};         // Last: it stops and joins before the rest goes away.
 };
 
 }  // namespace hawser

@@ -1,85 +1,200 @@
 #include "iscsid/node_db.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
 #include <sstream>
+#include <thread>
+#include <vector>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "support/temp_tree.h"
-#include "wire/node_record.h"
 
 namespace hawser {
 namespace {
 
-using namespace std::chrono_literals;
+using ::testing::HasSubstr;
+namespace fs = std::filesystem;
 
 class NodeDbTest : public ::testing::Test {
  protected:
-  Ctx ctx(std::chrono::nanoseconds budget = 60s) const {
-    return {.clock = clock_, .deadline = clock_.now() + budget};
+  NodeDbTest() {
+    fs::create_directories(tree_.path("iscsi"));
+    fs::create_directories(tree_.path("lock"));
   }
 
-  SystemClock clock_{};
-  TempTree tree_{};
-  const NodeDb db_{tree_.path(), tree_.path("lock")};
-  const LoginRequest login_{.target = "iqn.x:y", .address = "10.0.1.2", .group = 1};
-  const std::string record_ = tree_.path("nodes/iqn.x:y/10.0.1.2,3260,1/default");
+  Ctx ctx() const { return {.clock = clock_, .deadline = clock_.now() + std::chrono::minutes(1)}; }
+  Ctx soon() const {
+    return {.clock = clock_, .deadline = clock_.now() + std::chrono::milliseconds(50)};
+  }
+  NodeDb db() const { return NodeDb(tree_.path("iscsi"), tree_.path("lock")); }
+  LoginRequest login(const std::string& address = "10.0.1.2") const {
+    return {.target = "iqn.2004-10.test:disk", .address = address, .group = 1, .chap = nullptr};
+  }
+  std::string file(const std::string& address = "10.0.1.2") const {
+    return tree_.path("iscsi/nodes/iqn.2004-10.test:disk/" + address + ",3260,1/default");
+  }
+  static std::string read(const std::string& path) {
+    std::ostringstream text;
+    text << std::ifstream(path).rdbuf();
+    return text.str();
+  }
+  static unsigned mode(const std::string& path) {
+    struct stat status {};
+    return ::stat(path.c_str(), &status) == 0 ? status.st_mode & 07777U : 0;
+  }
+
+  const TempTree tree_{};
+  const SystemClock clock_{};
 };
 
-TEST_F(NodeDbTest, a_record_is_written_for_root_alone_and_removed_without_a_trace) {
-  EXPECT_FALSE(*db_.contains(login_));
-  ASSERT_TRUE(db_.add(ctx(), login_));
-  EXPECT_TRUE(*db_.contains(login_));
-  struct stat status {};
-  ASSERT_EQ(::stat(record_.c_str(), &status), 0);
-  EXPECT_EQ(status.st_mode & 0777, 0600u);
+TEST_F(NodeDbTest, a_record_is_added_found_and_removed_without_a_trace) {
+  ASSERT_TRUE(db().add(ctx(), login()));
+  EXPECT_THAT(read(file()), HasSubstr("node.name = iqn.2004-10.test:disk\n"));
+  Result<bool> is_there = db().contains(login());
+  ASSERT_TRUE(is_there);
+  EXPECT_TRUE(*is_there);
 
-  ASSERT_TRUE(db_.remove(ctx(), login_));
-  EXPECT_FALSE(std::filesystem::exists(tree_.path("nodes/iqn.x:y")));
-  EXPECT_FALSE(std::filesystem::exists(tree_.path("lock/lock.write")));
-  EXPECT_TRUE(db_.remove(ctx(), login_));  // Gone already.
+  ASSERT_TRUE(db().remove(ctx(), login()));
+  is_there = db().contains(login());
+  ASSERT_TRUE(is_there);
+  EXPECT_FALSE(*is_there);
+  EXPECT_TRUE(fs::is_empty(tree_.path("iscsi/nodes")));
+  EXPECT_FALSE(fs::exists(tree_.path("lock/lock.write")));
 }
 
-TEST_F(NodeDbTest, records_of_others_stay) {
-  tree_.write("nodes/iqn.x:y/10.0.1.2,3260,1/other", "theirs");
-  ASSERT_TRUE(db_.add(ctx(), login_));
-  ASSERT_TRUE(db_.remove(ctx(), login_));
-  EXPECT_TRUE(std::filesystem::exists(tree_.path("nodes/iqn.x:y/10.0.1.2,3260,1/other")));
+TEST_F(NodeDbTest, only_root_can_read_a_record) {
+  ASSERT_TRUE(db().add(ctx(), login()));
+
+  EXPECT_EQ(mode(file()), 0600U);
+  EXPECT_EQ(mode(fs::path(file()).parent_path()), 0700U);
+  EXPECT_EQ(mode(tree_.path("iscsi/nodes")), 0700U);
 }
 
-TEST_F(NodeDbTest, a_lock_that_a_dead_iscsiadm_left_is_named_at_the_deadline) {
+TEST_F(NodeDbTest, a_record_that_is_there_is_left_alone) {
+  tree_.write("iscsi/nodes/iqn.2004-10.test:disk/10.0.1.2,3260,1/default", "the admin's\n");
+
+  ASSERT_TRUE(db().add(ctx(), login()));
+
+  EXPECT_EQ(read(file()), "the admin's\n");
+}
+
+TEST_F(NodeDbTest, removing_spares_the_records_of_other_portals) {
+  ASSERT_TRUE(db().add(ctx(), login("10.0.1.2")));
+  ASSERT_TRUE(db().add(ctx(), login("10.0.2.2")));
+
+  ASSERT_TRUE(db().remove(ctx(), login("10.0.1.2")));
+
+  EXPECT_FALSE(fs::exists(fs::path(file("10.0.1.2")).parent_path()));
+  EXPECT_TRUE(fs::exists(file("10.0.2.2")));
+}
+
+TEST_F(NodeDbTest, removing_what_is_not_there_is_success) {
+  EXPECT_TRUE(db().remove(ctx(), login()));
+}
+
+TEST_F(NodeDbTest, nothing_but_records_is_ever_below_nodes) {
+  ASSERT_TRUE(db().add(ctx(), login()));
+
+  std::vector<std::string> files;
+  for (const auto& entry : fs::recursive_directory_iterator(tree_.path("iscsi")))
+    if (entry.is_regular_file()) files.push_back(entry.path());
+  EXPECT_EQ(files, std::vector<std::string>{file()});
+}
+
+TEST_F(NodeDbTest, what_a_killed_writer_left_is_cleared_away) {
+  tree_.write("iscsi/.hawser-record", "half a rec");
+
+  ASSERT_TRUE(db().add(ctx(), login()));
+
+  EXPECT_THAT(read(file()), HasSubstr("# END RECORD"));
+  EXPECT_FALSE(fs::exists(tree_.path("iscsi/.hawser-record")));
+}
+
+TEST_F(NodeDbTest, the_lock_of_iscsiadm_is_respected_until_the_deadline) {
   tree_.write("lock/lock", "");
-  std::filesystem::create_hard_link(tree_.path("lock/lock"), tree_.path("lock/lock.write"));
-  const Status added = db_.add(ctx(50ms), login_);
+  fs::create_hard_link(tree_.path("lock/lock"), tree_.path("lock/lock.write"));
+
+  const Status added = db().add(soon(), login());
+
   ASSERT_FALSE(added);
   EXPECT_EQ(added.error().code(), Errc::busy);
-  EXPECT_NE(added.error().message().find("lock.write"), std::string::npos);
-  EXPECT_TRUE(std::filesystem::exists(tree_.path("lock/lock.write")));
+  EXPECT_THAT(added.error().message(), HasSubstr(tree_.path("lock/lock.write")));
+  EXPECT_FALSE(fs::exists(file()));
+  EXPECT_TRUE(fs::exists(tree_.path("lock/lock.write")));  // Not ours to take away.
 }
 
-TEST_F(NodeDbTest, no_name_leaves_the_database) {
-  LoginRequest evil = login_;
-  evil.target = "../../../tmp/x";
-  EXPECT_FALSE(db_.add(ctx(), evil));
-  evil.target = "..";
-  EXPECT_FALSE(db_.add(ctx(), evil));
-  evil = login_;
-  evil.iface = "a/b";
-  EXPECT_FALSE(db_.add(ctx(), evil));
+TEST_F(NodeDbTest, a_lock_that_a_dead_process_of_ours_left_holds_nobody_up) {
+  tree_.write("lock/lock.hawser", "");
+  fs::create_hard_link(tree_.path("lock/lock.hawser"), tree_.path("lock/lock.write"));
+
+  ASSERT_TRUE(db().add(soon(), login()));
+
+  EXPECT_FALSE(fs::exists(tree_.path("lock/lock.write")));
 }
 
-TEST_F(NodeDbTest, the_record_says_what_we_log_in_with) {
-  const Chap chap{.username = "u", .password = Secret("p")};
-  LoginRequest login = login_;
-  login.chap = &chap;
-  const std::string text = encode_node_record(login);
-  for (const char* line : {"node.name = iqn.x:y\n", "node.session.scan = manual\n",
-                           "node.startup = manual\n", "node.conn[0].address = 10.0.1.2\n",
-                           "node.session.auth.username = u\n", "node.session.auth.password = p\n"})
-    EXPECT_NE(text.find(line), std::string::npos) << line;
+TEST_F(NodeDbTest, when_iscsiadm_lets_go_we_go_on) {
+  tree_.write("lock/lock", "");
+  fs::create_hard_link(tree_.path("lock/lock"), tree_.path("lock/lock.write"));
+  std::jthread iscsiadm([this] { fs::remove(tree_.path("lock/lock.write")); });
+
+  EXPECT_TRUE(db().add(ctx(), login()));
+}
+
+TEST_F(NodeDbTest, writers_take_turns) {
+  std::atomic<int> added = 0;
+  {
+    std::vector<std::jthread> writers;
+    for (int i = 0; i < 8; ++i)
+      writers.emplace_back([this, i, &added] {
+        added += db().add(ctx(), login("10.0.1." + std::to_string(i))) ? 1 : 0;
+      });
+  }
+
+  EXPECT_EQ(added, 8);
+  EXPECT_FALSE(fs::exists(tree_.path("lock/lock.write")));
+}
+
+TEST_F(NodeDbTest, a_record_that_cannot_be_said_makes_no_directories) {
+  Chap chap{
+      .username = "user", .password = Secret("bad\n"), .username_in = "", .password_in = Secret()};
+  LoginRequest request = login();
+  request.chap = &chap;
+
+  const Status added = db().add(ctx(), request);
+
+  ASSERT_FALSE(added);
+  EXPECT_EQ(added.error().code(), Errc::invalid_argument);
+  EXPECT_TRUE(fs::is_empty(tree_.path("iscsi")));
+  EXPECT_FALSE(fs::exists(tree_.path("lock/lock.write")));
+}
+
+TEST_F(NodeDbTest, a_record_that_cannot_be_written_leaves_no_directories) {
+  fs::create_directories(tree_.path("iscsi/.hawser-record"));  // In the way.
+
+  EXPECT_FALSE(db().add(ctx(), login()));
+
+  EXPECT_TRUE(fs::is_empty(tree_.path("iscsi/nodes")));
+  EXPECT_FALSE(fs::exists(tree_.path("lock/lock.write")));
+}
+
+TEST_F(NodeDbTest, the_database_is_where_the_records_are) {
+  const std::string prefix = tree_.path();
+  const auto root = [&prefix] { return system_node_db(prefix).root(); };
+  EXPECT_EQ(root(), prefix + "/etc/iscsi");
+
+  fs::create_directories(prefix + "/var/lib/iscsi");  // Newer, and empty.
+  EXPECT_EQ(root(), prefix + "/var/lib/iscsi");
+
+  fs::create_directories(prefix + "/etc/iscsi/nodes");  // Older, and in use.
+  EXPECT_EQ(root(), prefix + "/etc/iscsi");
+
+  fs::create_directories(prefix + "/var/lib/iscsi/nodes");  // Both: an upgrade left the older.
+  EXPECT_EQ(root(), prefix + "/var/lib/iscsi");
 }
 
 }  // namespace
