@@ -1,136 +1,205 @@
-#include "json_output.h"
+#include "tools/hawser/json_output.h"
 
 #include <cmath>
+#include <optional>
 
-namespace hawser::cli {
+#include <nlohmann/json.hpp>
+
+namespace hawser::tool {
 namespace {
 
-// One decimal is as much as these times are worth.
-double to_ms(std::chrono::nanoseconds time) {
-  return std::round(std::chrono::duration<double, std::milli>(time).count() * 10) / 10;
-}
+// Ordered, so that documents read as the contract does.
+using Json = nlohmann::ordered_json;
 
-template <class Value>
-Json or_null(const std::optional<Value>& value) {
-  return value ? Json(*value) : Json(nullptr);
+std::string dump(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
 
 Json or_null(const std::string& text) { return text.empty() ? Json(nullptr) : Json(text); }
 
-Json to_json(const PathReport& path) {
-  return {{"portal", to_string(path.portal)},
-          {"target", path.target},
-          {"lun", path.lun},
-          {"state", path.state},
-          {"sid", or_null(path.sid)},
-          {"hctl", or_null(path.hctl)},
-          {"device", or_null(path.device)},
-          {"login_ms", path.login_time ? Json(to_ms(*path.login_time)) : Json(nullptr)},
-          {"error", path.error ? cli::to_json(*path.error) : Json(nullptr)}};
+template <class T>
+Json or_null(const std::optional<T>& value) {
+  return value ? Json(*value) : Json(nullptr);
+}
+
+// Milliseconds with one decimal: more would be noise.
+Json milliseconds(std::chrono::nanoseconds time) {
+  return std::round(static_cast<double>(time.count()) / 1e5) / 10;
+}
+
+Json error_object(const Error& error) {
+  Json paths = Json::array();
+  for (const Error& path : error.paths())
+    paths.push_back(error_object(path));
+  return {
+      {"code", to_string(error.code())},
+      {"stage", to_string(error.stage())},
+      {"message", error.message()},
+      {"portal", or_null(error.portal())},
+      {"target", or_null(error.target())},
+      {"lun", or_null(error.lun())},
+      {"errno", error.sys_errno() == 0 ? Json(nullptr) : Json(error.sys_errno())},
+      {"iscsi_status", or_null(error.iscsi_status())},
+      {"retryable", error.retryable()},
+      {"data_at_risk", error.data_at_risk()},
+      {"paths", std::move(paths)},
+      {"outcome", error.outcome() == Outcome::unchanged ? "unchanged" : "unknown"},
+  };
+}
+
+Json path_object(const PathReport& path) {
+  return {
+      {"portal", to_string(path.portal)},
+      {"target", path.target},
+      {"lun", path.lun},
+      {"state", path.state},
+      {"sid", or_null(path.sid)},
+      {"hctl", or_null(path.hctl)},
+      {"device", or_null(path.device)},
+      {"login_ms", path.login_time ? milliseconds(*path.login_time) : Json(nullptr)},
+      {"error", path.error ? error_object(*path.error) : Json(nullptr)},
+  };
+}
+
+Json attachment_object(const Attachment& attachment) {
+  Json paths = Json::array();
+  for (const PathReport& path : attachment.paths)
+    paths.push_back(path_object(path));
+
+  Json json = {
+      {"id", attachment.id},
+      {"type", "block"},
+      {"path", or_null(attachment.path)},
+      {"stable_path", or_null(attachment.stable_path)},
+  };
+  if (attachment.multipath) json["multipath_id"] = attachment.wwid;
+  json["scsi_wwn"] = or_null(attachment.wwid);
+  json["size"] = attachment.size_bytes;
+  json["read_only"] = attachment.read_only;
+  json["multipath"] = attachment.multipath;
+  json["degraded"] = attachment.degraded;
+  json["paths"] = std::move(paths);
+  json["warnings"] = attachment.warnings;
+  json["elapsed_ms"] = milliseconds(attachment.elapsed);
+  json["engine"] = "iscsid";
+  json["status"] = attachment.status;
+  json["volume_id"] = or_null(attachment.volume_id);
+  json["already_attached"] = attachment.already_attached;
+  return json;
+}
+
+Json detach_object(const DetachReport& report) {
+  return {
+      {"id", report.id},
+      {"detached", true},
+      {"flushed", report.flushed},
+      {"leftovers", report.leftovers},
+      {"warnings", report.warnings},
+      {"elapsed_ms", milliseconds(report.elapsed)},
+      {"was_attached", report.was_attached},
+      {"data_at_risk", report.data_at_risk},
+  };
+}
+
+Json counters_object(const SessionReport::Counters& counters) {
+  return {
+      {"tx_bytes", counters.tx_bytes},           {"rx_bytes", counters.rx_bytes},
+      {"commands", counters.commands},           {"responses", counters.responses},
+      {"digest_errors", counters.digest_errors}, {"timeout_errors", counters.timeout_errors},
+  };
+}
+
+const char* level_name(Event::Level level) {
+  switch (level) {
+    case Event::Level::debug: return "debug";
+    case Event::Level::info: return "info";
+    case Event::Level::warning: return "warning";
+    case Event::Level::error: return "error";
+  }
+  return "error";
 }
 
 }  // namespace
 
-Json to_json(const Error& error) {
-  Json paths = Json::array();
-  for (const Error& path : error.paths())
-    paths.push_back(to_json(path));
-  return {{"code", to_string(error.code())},
-          {"stage", to_string(error.stage())},
-          {"message", error.message()},
-          {"portal", or_null(error.portal())},
-          {"target", or_null(error.target())},
-          {"lun", or_null(error.lun())},
-          {"errno", error.sys_errno() == 0 ? Json(nullptr) : Json(error.sys_errno())},
-          {"iscsi_status", or_null(error.iscsi_status())},
-          {"retryable", error.retryable()},
-          {"data_at_risk", error.data_at_risk()},
-          {"leftovers", error.outcome() == Outcome::unknown},
-          {"paths", std::move(paths)}};
+std::string to_json(const Error& error) { return dump({{"error", error_object(error)}}); }
+
+std::string to_json(const Attachment& attachment) { return dump(attachment_object(attachment)); }
+
+std::string to_json(const Attachment& attachment, const std::vector<std::string>& notes) {
+  Json json = attachment_object(attachment);
+  json["notes"] = notes;
+  return dump(json);
 }
 
-Json error_document(const Error& error) { return {{"error", to_json(error)}}; }
-
-Json to_json(const Attachment& attachment) {
-  Json document{{"id", attachment.id},
-                {"type", "block"},
-                {"status", attachment.status},
-                {"path", attachment.path},
-                {"stable_path", attachment.stable_path}};
-  if (attachment.multipath) document["multipath_id"] = attachment.wwid;
-  document["scsi_wwn"] = attachment.wwid;
-  document["volume_id"] = or_null(attachment.volume_id);
-  document["size"] = attachment.size_bytes;
-  document["read_only"] = attachment.read_only;
-  document["multipath"] = attachment.multipath;
-  document["degraded"] = attachment.degraded;
-  document["paths"] = Json::array();
-  for (const PathReport& path : attachment.paths)
-    document["paths"].push_back(to_json(path));
-  document["warnings"] = attachment.warnings;
-  document["elapsed_ms"] = to_ms(attachment.elapsed);
-  document["engine"] = "iscsid";
-  return document;
-}
-
-Json to_json(const std::vector<Attachment>& attachments) {
-  Json list = Json::array();
+std::string to_json(const std::vector<Attachment>& attachments) {
+  Json json = Json::array();
   for (const Attachment& attachment : attachments)
-    list.push_back(to_json(attachment));
-  return list;
+    json.push_back(attachment_object(attachment));
+  return dump(json);
 }
 
-Json to_json(const std::vector<std::string>& lines) { return lines; }
+std::string to_json(const DetachReport& report) { return dump(detach_object(report)); }
 
-Json to_json(const DetachReport& report) {
-  return {{"id", report.id},
-          {"detached", true},
-          {"flushed", report.flushed},
-          {"data_at_risk", report.data_at_risk},
-          {"leftovers", report.leftovers},
-          {"warnings", report.warnings},
-          {"elapsed_ms", to_ms(report.elapsed)}};
+std::string to_json_ignored(const std::string& id, const Error& error) {
+  const bool is_left = error.outcome() == Outcome::unknown;
+  Json json = detach_object({.id = id,
+                             .flushed = false,
+                             .data_at_risk = error.data_at_risk(),
+                             .leftovers = {},
+                             .warnings = {error.message()}});
+  json["detached"] = false;
+  if (is_left) json["leftovers"].push_back("what the log of " + id + " names: run recover");
+  json["error"] = error_object(error);
+  return dump(json);
 }
 
-Json to_json(const RecoverReport& report) {
+std::string to_json(const RecoverReport& report) {
   Json failed = Json::array();
   for (const RecoverReport::Failure& failure : report.failed)
-    failed.push_back({{"id", failure.id}, {"error", to_json(failure.error)}});
-  return {{"undone", report.undone}, {"completed", report.completed}, {"failed", failed}};
+    failed.push_back({{"id", failure.id}, {"error", error_object(failure.error)}});
+  return dump({
+      {"undone", report.undone},
+      {"completed", report.completed},
+      {"failed", std::move(failed)},
+  });
 }
 
-Json to_json(const std::vector<DiscoveredTarget>& targets) {
-  Json list = Json::array();
+std::string to_json(const std::vector<DiscoveredTarget>& targets) {
+  Json json = Json::array();
   for (const DiscoveredTarget& target : targets) {
     Json portals = Json::array();
     for (const Portal& portal : target.portals)
       portals.push_back(to_string(portal));
-    list.push_back({{"target", target.target}, {"portals", std::move(portals)}});
+    json.push_back({{"target", target.target}, {"portals", std::move(portals)}});
   }
-  return list;
+  return dump(json);
 }
 
-Json to_json(const std::vector<SessionReport>& sessions) {
-  Json list = Json::array();
+std::string to_json(const std::vector<SessionReport>& sessions) {
+  Json json = Json::array();
   for (const SessionReport& session : sessions) {
-    Json counters = nullptr;
-    if (session.counters) {
-      counters = {{"tx_bytes", session.counters->tx_bytes},
-                  {"rx_bytes", session.counters->rx_bytes},
-                  {"commands", session.counters->commands},
-                  {"responses", session.counters->responses},
-                  {"digest_errors", session.counters->digest_errors},
-                  {"timeout_errors", session.counters->timeout_errors}};
-    }
-    list.push_back({{"sid", session.sid},
-                    {"target", session.target},
-                    {"portal", to_string(session.portal)},
-                    {"iface", session.iface},
-                    {"state", session.state},
-                    {"devices", session.devices},
-                    {"counters", std::move(counters)}});
+    json.push_back({
+        {"sid", session.sid},
+        {"target", session.target},
+        {"portal", to_string(session.portal)},
+        {"iface", or_null(session.iface)},
+        {"state", session.state},
+        {"devices", session.devices},
+        {"counters", session.counters ? counters_object(*session.counters) : Json(nullptr)},
+    });
   }
-  return list;
+  return dump(json);
 }
 
-}  // namespace hawser::cli
+std::string to_json(const std::vector<std::string>& records) { return dump(Json(records)); }
+
+std::string to_json(const Event& event) {
+  return dump({
+      {"level", level_name(event.level)},
+      {"event", event.name},
+      {"text", event.text},
+      {"portal", or_null(event.portal)},
+  });
+}
+
+}  // namespace hawser::tool

@@ -1,24 +1,26 @@
-// The documents of the command line's contract.
+// The documents of the command line's contract. Each is one line, without the newline. Bytes that
+// are not UTF-8 come out as U+FFFD.
 #pragma once
 
+#include <string>
 #include <vector>
 
-#include <nlohmann/json.hpp>
+#include "hawser/client.h"
 
-#include "hawser/attachment.h"
+namespace hawser::tool {
 
-namespace hawser::cli {
+std::string to_json(const Error& error);
+std::string to_json(const Attachment& attachment);
+// As the other, with the notes on the specification.
+std::string to_json(const Attachment& attachment, const std::vector<std::string>& notes);
+std::string to_json(const std::vector<Attachment>& attachments);
+std::string to_json(const DetachReport& report);
+// What --ignore-errors makes of a detach that failed.
+std::string to_json_ignored(const std::string& id, const Error& error);
+std::string to_json(const RecoverReport& report);
+std::string to_json(const std::vector<DiscoveredTarget>& targets);
+std::string to_json(const std::vector<SessionReport>& sessions);
+std::string to_json(const std::vector<std::string>& records);
+std::string to_json(const Event& event);
 
-using Json = nlohmann::ordered_json;
-
-Json to_json(const Error& error);
-Json error_document(const Error& error);
-Json to_json(const Attachment& attachment);
-Json to_json(const std::vector<Attachment>& attachments);
-Json to_json(const std::vector<std::string>& lines);
-Json to_json(const DetachReport& report);
-Json to_json(const RecoverReport& report);
-Json to_json(const std::vector<DiscoveredTarget>& targets);
-Json to_json(const std::vector<SessionReport>& sessions);
-
-}  // namespace hawser::cli
+}  // namespace hawser::tool

@@ -1,135 +1,109 @@
-// hawser: attaches and detaches iSCSI volumes.
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <exception>
 #include <iostream>
+#include <utility>
 
-#include <CLI/CLI.hpp>
+#include "tools/hawser/command.h"
+#include "tools/hawser/exit_status.h"
+#include "tools/hawser/json_output.h"
+#include "tools/hawser/options.h"
+#include "tools/hawser/progress.h"
+#include "tools/hawser/stop_on_signal.h"
+#include "tools/hawser/text_output.h"
 
-#include "commands.h"
-
-namespace hawser::cli {
+namespace hawser::tool {
 namespace {
 
-constexpr int kUsage = 64;
-
-void add_spec(CLI::App* command, SpecOptions& spec) {
-  command->add_option("--spec", spec.file, "Connection properties as JSON; - for standard input");
-  command->add_option("--target", spec.target, "Name of the target (IQN)");
-  command->add_option("--portal", spec.portals, "host[:port][,group]; repeat for each path");
-  command->add_option("--lun", spec.lun, "LUN of the volume, 0 to 16383");
-  command->add_option("--chap-file", spec.chap_file,
-                      "File with username and password (0600); never give them as arguments");
-}
-
-void add_common(CLI::App* command, Common& common) {
-  command->add_flag("--json", common.json, "Print one JSON document on standard output");
-  command->add_option("--timeout", common.timeout_s, "Deadline of the whole call, in seconds")
-      ->check(CLI::Range(0.001, 86400.0))
-      ->capture_default_str();
-  command->add_option("--state-dir", common.state_dir, "Directory of the transaction logs")
-      ->capture_default_str();
-  command->add_option("--engine", common.engine, "Who makes sessions")
-      ->check(CLI::IsMember({"iscsid"}))
-      ->capture_default_str();
-  command->add_option("--log-level", common.log_level, "What is logged to standard error")
-      ->check(CLI::IsMember({"error", "warning", "info", "debug"}))
-      ->capture_default_str();
-  command->add_flag("--log-json", common.log_json, "Log one JSON object a line");
-}
-
-void add_attach(CLI::App& app, Common& common, int& status) {
-  auto arguments = std::make_shared<AttachArguments>();
-  CLI::App* command = app.add_subcommand("attach", "Attach a volume");
-  add_spec(command, arguments->spec);
-  command->add_option("--multipath", arguments->multipath, "Whether the result is a multipath map")
-      ->check(CLI::IsMember({"required", "preferred", "off"}))
-      ->capture_default_str();
-  command->add_option("--min-paths", arguments->min_paths, "Paths that must come")
-      ->check(CLI::Range(1, 64));
-  command
-      ->add_option("--grace", arguments->grace_s,
-                   "Seconds to wait for more paths than --min-paths (default 5)")
-      ->check(CLI::Range(0.0, 86400.0));
-  command->add_option("--expect-wwid", arguments->expect_wwid, "The volume must have this WWID");
-  command->add_option("--login-timeout", arguments->login_timeout_s, "Seconds for one login")
-      ->check(CLI::Range(1, 3600))
-      ->capture_default_str();
-  command->add_flag("--node-record", arguments->node_record, "Write open-iscsi node records too");
-  add_common(command, common);
-  command->callback([=, &common, &status] { status = run_attach(common, *arguments); });
-}
-
-void add_detach(CLI::App& app, Common& common, int& status) {
-  auto arguments = std::make_shared<DetachArguments>();
-  CLI::App* command = app.add_subcommand("detach", "Flush and detach a volume");
-  command->add_option("id", arguments->id, "What attach printed as id");
-  add_spec(command, arguments->spec);
-  command->add_flag("--force", arguments->force, "Clean this host even if data is lost");
-  command->add_flag("--ignore-errors", arguments->ignore_errors, "Exit 0, errors as warnings");
-  add_common(command, common);
-  command->callback([=, &common, &status] { status = run_detach(common, *arguments); });
-}
-
-void add_by_id(CLI::App& app, Common& common, int& status, const char* name, const char* help,
-               int (*run)(const Common&, const std::string&)) {
-  auto id = std::make_shared<std::string>();
-  CLI::App* command = app.add_subcommand(name, help);
-  command->add_option("id", *id, "What attach printed as id")->required();
-  add_common(command, common);
-  command->callback([=, &common, &status] { status = run(common, *id); });
-}
-
-void add_plain(CLI::App& app, Common& common, int& status, const char* name, const char* help,
-               int (*run)(const Common&)) {
-  CLI::App* command = app.add_subcommand(name, help);
-  add_common(command, common);
-  command->callback([=, &common, &status] { status = run(common); });
-}
-
-void add_discover(CLI::App& app, Common& common, int& status) {
-  auto portal = std::make_shared<std::string>();
-  auto chap_file = std::make_shared<std::string>();
-  CLI::App* command = app.add_subcommand("discover", "Ask a portal for its targets");
-  command->add_option("--portal", *portal, "host[:port]")->required();
-  command->add_option("--chap-file", *chap_file, "File with username and password (0600)");
-  add_common(command, common);
-  command->callback([=, &common, &status] { status = run_discover(common, *portal, *chap_file); });
-}
-
-int run(int argc, char** argv) {
-  CLI::App app("Attaches and detaches iSCSI volumes, with multipath.", "hawser");
-  app.require_subcommand(1);
-  Common common;
-  int status = 0;
-  add_attach(app, common, status);
-  add_detach(app, common, status);
-  add_plain(app, common, status, "list", "What is attached", &run_list);
-  add_by_id(app, common, status, "show", "One attachment: paths, states, identity", &run_show);
-  add_by_id(app, common, status, "log", "The transaction log of an attachment", &run_log);
-  add_plain(app, common, status, "recover", "Undo or complete what others left half-done",
-            &run_recover);
-  add_discover(app, common, status);
-  add_plain(app, common, status, "sessions", "iSCSI sessions, with states and counters",
-            &run_sessions);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);  // --help
-    // --json may stand behind what was wrong.
-    for (int i = 1; i < argc; ++i)
-      common.json = common.json || std::string_view(argv[i]) == "--json";
-    report(common, Error(Errc::invalid_argument, error.what()).with(Stage::input));
-    return kUsage;
+// A file opened in place of a closed stdout would get what is printed: a transaction log, say.
+bool has_standard_files() {
+  for (const int fd : {STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO}) {
+    if (::fcntl(fd, F_GETFD) == -1 && ::open("/dev/null", O_RDWR) != fd) return false;
   }
-  return status;
+  return true;
+}
+
+EventPrinter::Style event_style(const Invocation& invocation, bool is_terminal) {
+  if (invocation.log_json) return EventPrinter::Style::json;
+  if (invocation.log_level) return EventPrinter::Style::text;
+  return is_terminal ? EventPrinter::Style::progress : EventPrinter::Style::silent;
+}
+
+Result<Output> run_command(const Run& run) {
+  switch (run.invocation.command) {
+    case Command::attach: return run_attach(run);
+    case Command::detach: return run_detach(run);
+    case Command::list: return run_list(run);
+    case Command::show: return run_show(run);
+    case Command::log: return run_log(run);
+    case Command::recover: return run_recover(run);
+    case Command::discover: return run_discover(run);
+    case Command::sessions: return run_sessions(run);
+  }
+  return Error(Errc::internal, "command without an implementation");
+}
+
+int print_error(const Error& error, bool json) {
+  if (json) {
+    std::cout << to_json(error) << '\n' << std::flush;
+  } else {
+    std::cerr << to_text(error);
+  }
+  return exit_status(error);
+}
+
+int print_output(const Output& output, const Invocation& invocation) {
+  for (const std::string& note : output.notes)
+    std::cerr << "hawser: " << printable(note) << '\n';
+  std::cout << output.out << (invocation.json ? "\n" : "") << std::flush;
+  if (std::cout) return output.exit_status;
+  std::cerr << "hawser: done, but stdout does not take the answer; see 'hawser list'\n";
+  return kExitLeft;
+}
+
+Result<Output> run_with_signals(const Invocation& invocation, const Clock& clock) {
+  const TimePoint deadline = clock.now() + invocation.timeout;
+  const auto columns = terminal_columns(STDERR_FILENO);
+  EventPrinter events(std::cerr, event_style(invocation, columns.has_value()),
+                      invocation.log_level.value_or(Event::Level::info), columns.value_or(0));
+  StopOnSignal signals;
+  const Ctx ctx{.clock = clock, .deadline = deadline, .stop = signals.token()};
+  return run_command({.ctx = ctx,
+                      .invocation = invocation,
+                      .signals = signals,
+                      .client = {.state_dir = invocation.state_dir,
+                                 .on_event = [&events](const Event& e) { events.print(e); }}});
+}
+
+int run(std::span<const char* const> words) {
+  auto parsed = parse_command_line(words);
+  if (!parsed) return print_error(parsed.error(), asks_for_json(words));
+  if (const auto* help = std::get_if<HelpText>(&*parsed)) {
+    std::cout << help->text << std::flush;
+    return kExitDone;
+  }
+  const auto& invocation = std::get<Invocation>(*parsed);
+  const SystemClock clock;
+  const Result<Output> output = run_with_signals(invocation, clock);
+  return output ? print_output(*output, invocation) : print_error(output.error(), invocation.json);
 }
 
 }  // namespace
-}  // namespace hawser::cli
+}  // namespace hawser::tool
 
 int main(int argc, char** argv) {
+  using namespace hawser;
+  if (!tool::has_standard_files()) return tool::kExitFailed;
+  // Whoever reads the progress may go away; the work goes on, and the answer's fate is checked.
+  (void)std::signal(SIGPIPE, SIG_IGN);
+  const std::span<const char* const> words(argv, static_cast<std::size_t>(argc));
+  const auto arguments = words.subspan(words.empty() ? 0 : 1);
   try {
-    return hawser::cli::run(argc, argv);
-  } catch (const std::exception& error) {
-    std::cerr << "hawser: " << error.what() << '\n';
-    return 1;
+    return tool::run(arguments);
+  } catch (const std::exception& failure) {  // No memory, most likely.
+    const Error error = Error(Errc::internal, failure.what()).with(Outcome::unknown);
+    return tool::print_error(error, tool::asks_for_json(arguments));
   }
 }

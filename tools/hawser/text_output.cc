@@ -1,144 +1,218 @@
-#include "text_output.h"
+#include "tools/hawser/text_output.h"
 
-#include <iomanip>
-#include <sstream>
+#include <algorithm>
+#include <array>
+#include <cstdio>
 
-namespace hawser::cli {
+namespace hawser::tool {
 namespace {
 
-std::string seconds(std::chrono::nanoseconds time) {
-  std::ostringstream text;
-  text << std::fixed << std::setprecision(2) << std::chrono::duration<double>(time).count() << " s";
-  return text.str();
+constexpr std::string_view kIndent = "  ";
+
+std::string number(double value, const char* unit) {
+  std::array<char, 32> text{};
+  const int length = std::snprintf(text.data(), text.size(), "%.1f %s", value, unit);
+  return {text.data(), static_cast<std::size_t>(length)};
+}
+
+std::string milliseconds(std::chrono::nanoseconds time) {
+  return number(static_cast<double>(time.count()) / 1e6, "ms");
 }
 
 std::string size_text(std::uint64_t bytes) {
-  constexpr const char* kUnits[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
-  auto value = static_cast<double>(bytes);
+  constexpr std::array kUnits = {"KiB", "MiB", "GiB", "TiB", "PiB"};
+  auto value = static_cast<double>(bytes) / 1024;
   std::size_t unit = 0;
-  for (; value >= 1024 && unit + 1 < std::size(kUnits); ++unit)
+  while (value >= 1024 && unit + 1 < kUnits.size()) {
     value /= 1024;
-  std::ostringstream text;
-  text << std::setprecision(4) << value << ' ' << kUnits[unit];
-  return text.str();
+    ++unit;
+  }
+  return number(value, kUnits.at(unit));
 }
 
-void add_warnings(std::ostringstream& text, const std::vector<std::string>& warnings) {
-  for (const std::string& warning : warnings)
-    text << "warning: " << warning << '\n';
+std::string active_of_all(const Attachment& attachment) {
+  const auto active = std::count_if(attachment.paths.begin(), attachment.paths.end(),
+                                    [](const PathReport& path) { return path.state == "active"; });
+  return std::to_string(active) + "/" + std::to_string(attachment.paths.size());
 }
 
-void add_ids(std::ostringstream& text, const char* what, const std::vector<std::string>& ids) {
-  for (const std::string& id : ids)
-    text << what << ' ' << id << '\n';
+std::string or_dash(const std::string& text) { return text.empty() ? "-" : printable(text); }
+
+std::string line(std::string_view label, const std::string& value) {
+  std::string text(kIndent);
+  text += label;
+  text.append(label.size() < 14 ? 14 - label.size() : 1, ' ');
+  return text + or_dash(value) + '\n';
+}
+
+using Row = std::vector<std::string>;
+
+// Columns as wide as their widest cell.
+std::string table(const std::vector<Row>& rows) {
+  std::vector<std::size_t> widths;
+  for (const Row& row : rows) {
+    widths.resize(std::max(widths.size(), row.size()));
+    for (std::size_t i = 0; i < row.size(); ++i)
+      widths[i] = std::max(widths[i], row[i].size());
+  }
+  std::string text;
+  for (const Row& row : rows) {
+    for (std::size_t i = 0; i < row.size(); ++i) {
+      text += row[i];
+      if (i + 1 < row.size()) text.append(widths[i] - row[i].size() + 2, ' ');
+    }
+    text += '\n';
+  }
+  return text;
+}
+
+Row path_row(const PathReport& path) {
+  std::string error = path.error ? printable(path.error->message()) : std::string();
+  return {std::string(kIndent) + printable(to_string(path.portal)),
+          or_dash(path.target),
+          "lun " + std::to_string(path.lun),
+          or_dash(path.state),
+          path.sid ? "sid " + std::to_string(*path.sid) : "-",
+          or_dash(path.hctl),
+          or_dash(path.device),
+          path.login_time ? milliseconds(*path.login_time) : "-",
+          std::move(error)};
+}
+
+// What to do now, as far as the error tells.
+std::string advice(const Error& error) {
+  if (error.outcome() == Outcome::unknown) {
+    return "Something is left on this host: run 'hawser recover'.\n";
+  }
+  if (error.data_at_risk()) {
+    return "Nothing was lost yet. Try again when the target is back, or use --force to give up "
+           "what was not written.\n";
+  }
+  if (error.retryable()) return "The host is as it was. Trying again later may help.\n";
+  return "";
 }
 
 }  // namespace
 
-std::string to_text(const Error& error) {
-  std::ostringstream text;
-  text << "hawser: " << to_string(error.stage()) << ": " << error.message();
-  if (!error.portal().empty() && error.message().find(error.portal()) == std::string::npos) {
-    text << " (portal " << error.portal() << ')';
+std::string printable(std::string_view text) {
+  std::string clean(text);
+  for (std::size_t i = 0; i < clean.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(clean[i]);
+    if (byte < 0x20 || byte == 0x7f) clean[i] = '?';
+    // U+0080 to U+009F, which some terminals take for the escape sequences of ESC @ to ESC _.
+    if (byte != 0xc2 || i + 1 == clean.size()) continue;
+    const auto next = static_cast<unsigned char>(clean[i + 1]);
+    if (next >= 0x80 && next <= 0x9f) clean.replace(i, 2, "?");
   }
-  text << (error.outcome() == Outcome::unknown
-               ? ". Something may be left on this host: run `hawser recover`."
-               : ". Nothing was changed.")
-       << '\n';
-  return text.str();
+  return clean;
+}
+
+std::string to_text(const Error& error) {
+  std::string text = "hawser: " + printable(error.message()) + " (" +
+                     std::string(to_string(error.code())) + ", stage " +
+                     std::string(to_string(error.stage())) + ")\n";
+  for (const Error& path : error.paths()) {
+    text += kIndent;
+    if (!path.portal().empty()) text += printable(path.portal()) + ": ";
+    text += printable(path.message()) + '\n';
+  }
+  return text + advice(error);
 }
 
 std::string to_text(const Attachment& attachment) {
-  std::ostringstream text;
-  text << attachment.status << ' ' << attachment.id;
-  if (!attachment.path.empty()) {
-    text << " as " << attachment.path << ", " << size_text(attachment.size_bytes)
-         << (attachment.read_only ? ", read-only" : "")
-         << (attachment.degraded ? ", degraded" : "");
+  std::string text = or_dash(attachment.path) + ": " + or_dash(attachment.status) + ", " +
+                     size_text(attachment.size_bytes) + ", " + active_of_all(attachment) +
+                     " paths" + (attachment.degraded ? ", degraded" : "") +
+                     (attachment.read_only ? ", read-only" : "") + '\n';
+  text += line("id", attachment.id);
+  text += line("stable path", attachment.stable_path);
+  text += line("identity", attachment.wwid);
+  text += line("multipath", attachment.multipath ? "yes" : "no");
+  if (!attachment.volume_id.empty()) text += line("volume", attachment.volume_id);
+  if (attachment.elapsed.count() > 0) text += line("took", milliseconds(attachment.elapsed));
+
+  std::vector<Row> rows;
+  for (const PathReport& path : attachment.paths)
+    rows.push_back(path_row(path));
+  text += table(rows);
+  return text + to_text("  warning: ", attachment.warnings);
+}
+
+std::string to_text(const std::vector<Attachment>& attachments) {
+  if (attachments.empty()) return "nothing is attached\n";
+  std::vector<Row> rows = {{"ID", "STATUS", "DEVICE", "SIZE", "PATHS", "IDENTITY"}};
+  for (const Attachment& attachment : attachments) {
+    rows.push_back({or_dash(attachment.id), or_dash(attachment.status), or_dash(attachment.path),
+                    size_text(attachment.size_bytes), active_of_all(attachment),
+                    or_dash(attachment.wwid)});
   }
-  if (attachment.elapsed.count() != 0) text << ", in " << seconds(attachment.elapsed);
-  text << '\n';
-  if (!attachment.stable_path.empty()) text << "  stable path  " << attachment.stable_path << '\n';
-  if (!attachment.wwid.empty()) text << "  WWID         " << attachment.wwid << '\n';
-  for (const PathReport& path : attachment.paths) {
-    text << "  " << std::left << std::setw(8) << path.state << ' ' << std::setw(6)
-         << (path.device.empty() ? "-" : path.device) << ' ' << std::setw(10)
-         << (path.hctl.empty() ? "-" : path.hctl) << ' ' << to_string(path.portal) << ' '
-         << path.target << " LUN " << path.lun;
-    if (path.error) text << ": " << path.error->message();
-    text << '\n';
-  }
-  add_warnings(text, attachment.warnings);
-  return text.str();
+  return table(rows);
 }
 
 std::string to_text(const DetachReport& report) {
-  std::ostringstream text;
+  std::string text = printable(report.id);
   if (!report.was_attached) {
-    text << report.id << " was not attached: nothing to do\n";
+    text += ": was not attached, nothing to do\n";
   } else {
-    text << "detached " << report.id << ", " << (report.flushed ? "flushed" : "NOT FLUSHED")
-         << ", in " << seconds(report.elapsed) << '\n';
+    text += ": detached";
+    if (report.data_at_risk) {
+      text += ", DATA MAY BE LOST: not everything written reached the target";
+    } else if (!report.flushed) {
+      text += ", not flushed";
+    }
+    text += '\n';
   }
-  if (report.data_at_risk) text << "data that was written may be lost\n";
-  add_ids(text, "left:", report.leftovers);
-  add_warnings(text, report.warnings);
-  return text.str();
+  return text + to_text("  left: ", report.leftovers) + to_text("  warning: ", report.warnings);
 }
 
 std::string to_text(const RecoverReport& report) {
-  std::ostringstream text;
-  add_ids(text, "undone", report.undone);
-  add_ids(text, "completed", report.completed);
+  std::string text = to_text("undone: ", report.undone) + to_text("completed: ", report.completed);
   for (const RecoverReport::Failure& failure : report.failed)
-    text << "failed " << failure.id << ": " << failure.error.message() << '\n';
-  if (text.str().empty()) text << "nothing to recover\n";
-  return text.str();
+    text += "failed: " + printable(failure.id) + ": " + printable(failure.error.message()) + '\n';
+  return text.empty() ? "nothing was left half-done\n" : text;
 }
 
 std::string to_text(const std::vector<DiscoveredTarget>& targets) {
-  std::ostringstream text;
+  std::string text;
   for (const DiscoveredTarget& target : targets) {
-    text << target.target << '\n';
     for (const Portal& portal : target.portals)
-      text << "  " << to_string(portal) << '\n';
+      text += printable(to_string(portal)) + ' ' + printable(target.target) + '\n';
   }
-  if (targets.empty()) text << "the portal serves no target to this initiator\n";
-  return text.str();
+  return text.empty() ? "the portal serves no target\n" : text;
 }
 
 std::string to_text(const std::vector<SessionReport>& sessions) {
-  std::ostringstream text;
+  if (sessions.empty()) return "no sessions\n";
+  std::vector<Row> rows = {
+      {"SID", "STATE", "PORTAL", "TARGET", "IFACE", "SENT", "RECEIVED", "ERRORS", "DEVICES"}};
   for (const SessionReport& session : sessions) {
-    text << std::left << std::setw(4) << session.sid << ' ' << std::setw(9) << session.state << ' '
-         << to_string(session.portal) << ' ' << session.target << " iface " << session.iface;
+    std::string devices;
     for (const std::string& device : session.devices)
-      text << ' ' << device;
-    if (session.counters) {
-      text << ", " << size_text(session.counters->tx_bytes) << " sent, "
-           << size_text(session.counters->rx_bytes) << " received, " << session.counters->commands
-           << " commands";
-    }
-    text << '\n';
+      devices += (devices.empty() ? "" : ",") + device;
+    const auto& counters = session.counters;
+    rows.push_back({std::to_string(session.sid), or_dash(session.state),
+                    printable(to_string(session.portal)), or_dash(session.target),
+                    or_dash(session.iface), counters ? size_text(counters->tx_bytes) : "-",
+                    counters ? size_text(counters->rx_bytes) : "-",
+                    counters ? std::to_string(std::uint64_t{counters->digest_errors} +
+                                              counters->timeout_errors)
+                             : "-",
+                    or_dash(devices)});
   }
-  if (sessions.empty()) text << "no iSCSI sessions\n";
-  return text.str();
+  return table(rows);
 }
 
-std::string to_table(const std::vector<Attachment>& attachments) {
-  std::ostringstream text;
-  for (const Attachment& attachment : attachments) {
-    std::size_t active = 0;
-    for (const PathReport& path : attachment.paths)
-      active += path.state == "active" ? 1 : 0;
-    text << attachment.id << ' ' << std::left << std::setw(10) << attachment.status << ' '
-         << std::setw(10) << (attachment.path.empty() ? "-" : attachment.path) << ' ' << active
-         << '/' << attachment.paths.size() << " paths " << attachment.wwid << ' '
-         << attachment.volume_id << '\n';
-    add_warnings(text, attachment.warnings);
-  }
-  if (attachments.empty()) text << "nothing is attached\n";
-  return text.str();
+std::string to_text(const Event& event) {
+  std::string text = "hawser: ";
+  if (!event.portal.empty()) text += printable(event.portal) + ": ";
+  return text + printable(event.text) + " (" + printable(event.name) + ")\n";
 }
 
-}  // namespace hawser::cli
+std::string to_text(std::string_view label, const std::vector<std::string>& lines) {
+  std::string text;
+  for (const std::string& one : lines)
+    text += std::string(label) + printable(one) + '\n';
+  return text;
+}
+
+}  // namespace hawser::tool

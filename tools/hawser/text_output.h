@@ -1,20 +1,28 @@
-// What people read.
+// What people read. Each text ends with a newline, unless it is empty.
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <vector>
 
-#include "hawser/attachment.h"
+#include "hawser/client.h"
 
-namespace hawser::cli {
+namespace hawser::tool {
 
-// One paragraph: what failed, where, and what state things are in now.
+// `text` without control characters: what a target or a file calls itself must not move the cursor
+// or forge a line.
+std::string printable(std::string_view text);
+
 std::string to_text(const Error& error);
 std::string to_text(const Attachment& attachment);
+std::string to_text(const std::vector<Attachment>& attachments);
 std::string to_text(const DetachReport& report);
 std::string to_text(const RecoverReport& report);
 std::string to_text(const std::vector<DiscoveredTarget>& targets);
 std::string to_text(const std::vector<SessionReport>& sessions);
-std::string to_table(const std::vector<Attachment>& attachments);
+std::string to_text(const Event& event);
 
-}  // namespace hawser::cli
+// One line each.
+std::string to_text(std::string_view label, const std::vector<std::string>& lines);
+
+}  // namespace hawser::tool

@@ -1,0 +1,43 @@
+#include "tools/hawser/command.h"
+#include "tools/hawser/json_output.h"
+#include "tools/hawser/spec_options.h"
+#include "tools/hawser/text_output.h"
+
+namespace hawser::tool {
+namespace {
+
+Result<std::string> subject(const Ctx& ctx, const Invocation& invocation) {
+  if (!invocation.id.empty()) {
+    HAWSER_TRY(check_id(invocation.id));
+    return invocation.id;
+  }
+  HAWSER_TRY_ASSIGN(const VolumeSpec spec, read_spec(ctx, invocation.spec));
+  return attachment_id(spec);
+}
+
+}  // namespace
+
+Result<Output> run_detach(const Run& run) {
+  const Invocation& invocation = run.invocation;
+  HAWSER_TRY_ASSIGN(const std::string id, subject(run.ctx, invocation));
+  HAWSER_TRY_ASSIGN(Client client, open_client(run));
+
+  Result<DetachReport> report = client.detach(run.ctx, id, {.force = invocation.force});
+  Output output;
+  if (!report) {
+    if (!invocation.ignore_errors) return std::move(report).error();
+    if (invocation.json) {
+      output.out = to_json_ignored(id, report.error());
+    } else {
+      output.notes = {"not detached, ignored: " + report.error().message()};
+    }
+    return output;
+  }
+  if (invocation.json && !report->was_attached && report->warnings.empty()) {
+    report->warnings.emplace_back("was not attached");
+  }
+  output.out = invocation.json ? to_json(*report) : to_text(*report);
+  return output;
+}
+
+}  // namespace hawser::tool

@@ -1,0 +1,13 @@
+#include "tools/hawser/command.h"
+#include "tools/hawser/json_output.h"
+#include "tools/hawser/text_output.h"
+
+namespace hawser::tool {
+
+Result<Output> run_list(const Run& run) {
+  HAWSER_TRY_ASSIGN(Client client, open_client(run));
+  HAWSER_TRY_ASSIGN(const std::vector<Attachment> attachments, client.list(run.ctx));
+  return Output{.out = run.invocation.json ? to_json(attachments) : to_text(attachments)};
+}
+
+}  // namespace hawser::tool
