@@ -10,11 +10,13 @@ mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev 2>/dev/null
 mkdir -p /dev/pts /dev/shm
+[ -e /dev/fd ] || ln -s /proc/self/fd /dev/fd
 mount -t devpts devpts /dev/pts
-# All that is written lands here, not on the host's disk.
-for dir in /dev/shm /run /tmp /var/lib /var/log /mnt; do
+# All that is written lands here. The host's root itself is mounted read-only.
+for dir in /dev/shm /run /tmp /var /mnt; do
   mount -t tmpfs tmpfs "$dir"
 done
+mkdir -p /var/lib /var/log /var/cache /var/tmp
 # A private /etc: links to what the host has, and directories of our own where things are written.
 mkdir -p /mnt/host-etc /mnt/etc
 mount --bind /etc /mnt/host-etc
@@ -32,10 +34,13 @@ exec >/mnt/results/scenario.log 2>&1 </dev/null
 . /mnt/lab/guest/lib.sh
 # Progress goes to whoever watches the console.
 exec 3>/dev/console
+# Each command with the time of day at which it began; kept when the scenario fails.
+exec {BASH_XTRACEFD}>/mnt/results/trace.log
+PS4='+$EPOCHREALTIME ${BASH_SOURCE[0]##*/}:$LINENO '
 
 # Not in a condition: there bash would ignore -e.
 (
-  set -euE
+  set -euEx
   trap 'echo "line $LINENO of ${BASH_SOURCE[0]##*/}: $BASH_COMMAND" >/run/failure' ERR
   bring_up_kernel
   . "/mnt/lab/scenarios/$LAB_SCENARIO.sh"
@@ -44,9 +49,9 @@ if [ $? -eq 0 ]; then
   echo PASS >/mnt/results/result
 else
   echo "FAIL $(cat /run/failure 2>/dev/null || echo 'no reason given')" >/mnt/results/result
-  inventory >/mnt/results/leftovers.txt 2>&1
+  { inventory; echo '--- against the snapshot:'; diff /run/before /run/after; } >/mnt/results/leftovers.txt 2>&1
   dmesg >/mnt/results/kernel.log
-  cp /run/*.log /run/out /run/err /mnt/results/ 2>/dev/null
+  cp /run/out /run/err /mnt/results/ 2>/dev/null
   cp -r /var/lib/hawser /mnt/results/state 2>/dev/null
 fi
 sync

@@ -40,9 +40,16 @@ wait_until() {
   shift
   until "$@"; do
     [ "$SECONDS" -lt "$end" ] || return 1
-    sleep 0.1
+    nap
   done
 }
+
+# A tenth of a second without a process: nobody ever writes to this.
+exec {never}<> <(:)
+nap() { read -r -t 0.1 -u "$never" || true; }
+
+# listens NAME: whether somebody has an abstract socket of that name.
+listens() { [[ $(</proc/net/unix) == *"$1"* ]]; }
 
 # expect_exit STATUS command...: standard output goes to /run/out, standard error to /run/err.
 expect_exit() {
@@ -71,7 +78,7 @@ bring_up_kernel() {
   chmod +x /run/modprobe
   echo /run/modprobe >/proc/sys/kernel/modprobe
   load target_core_file iscsi_target_mod iscsi_tcp sd_mod veth ip_tables iptable_filter xt_statistic
-  mountpoint -q /sys/kernel/config || mount -t configfs configfs /sys/kernel/config
+  mount -t configfs configfs /sys/kernel/config 2>/dev/null || [ -d /sys/kernel/config/target ]
   ip link set lo up
   chmod 1777 /tmp
   mkdir -p /run/lock
@@ -81,30 +88,34 @@ load() { modprobe -d /mnt/modules -a "$@"; }
 
 load_multipath() { load dm_multipath dm_service_time dm_round_robin; }
 
-# start_daemons [iscsid] [udevd] [multipathd]: in this order, each ready when it returns.
+# start_daemons [iscsid] [udevd] [multipathd]: started in this order, side by side, and all ready when
+# it returns.
 start_daemons() {
   local daemon
-  for daemon in "$@"; do
-    "start_$daemon"
-  done
+  for daemon in "$@"; do "spawn_$daemon"; done
+  for daemon in "$@"; do "await_$daemon"; done
+  say "boot to ready"
 }
 
-start_udevd() {
-  /lib/systemd/systemd-udevd >/run/udevd.log 2>&1 &
-  wait_until 10 test -S /run/udev/control || fail "udevd did not start"
+start_udevd() { spawn_udevd && await_udevd; }
+spawn_udevd() {
+  /lib/systemd/systemd-udevd >>/mnt/results/udevd.log 2>&1 &
 }
+await_udevd() { wait_until 10 test -S /run/udev/control || fail "udevd did not start"; }
 
 # iscsid signals its process group when it ends, hence a session of its own.
-start_iscsid() {
+start_iscsid() { spawn_iscsid && await_iscsid; }
+spawn_iscsid() {
   echo "InitiatorName=iqn.2026-11.org.example:lab" >/etc/iscsi/initiatorname.iscsi
   : >/etc/iscsi/iscsid.conf
-  setsid iscsid -f >/run/iscsid.log 2>&1 &
+  setsid iscsid -f >>/mnt/results/iscsid.log 2>&1 &
   iscsid_pid=$!
-  wait_until 10 grep -q ISCSIADM_ABSTRACT_NAMESPACE /proc/net/unix || fail "iscsid did not start"
 }
+await_iscsid() { wait_until 10 listens ISCSIADM_ABSTRACT_NAMESPACE || fail "iscsid did not start"; }
 
 # start_multipathd [FIND_MULTIPATHS [EXTRA_CONFIGURATION]]
-start_multipathd() {
+start_multipathd() { spawn_multipathd "$@" && await_multipathd; }
+spawn_multipathd() {
   mkdir -p /etc/multipath/conf.d
   cat >/etc/multipath/conf.d/lab.conf <<CONF
 defaults {
@@ -114,9 +125,11 @@ defaults {
 ${2:-}
 CONF
   load_multipath
-  multipathd -d >/run/multipathd.log 2>&1 &
+  multipathd -d >>/mnt/results/multipathd.log 2>&1 &
   multipathd_pid=$!
-  wait_until 15 grep -q org/kernel/linux/storage/multipathd /proc/net/unix || fail "multipathd did not start"
+}
+await_multipathd() {
+  wait_until 15 listens org/kernel/linux/storage/multipathd || fail "multipathd did not start"
 }
 
 # --- the storage ----------------------------------------------------------------------------------
@@ -124,32 +137,33 @@ CONF
 # make_portals N: the target's own network namespace, behind N pairs of interfaces. Portal n is
 # 10.0.n.2:3260, reached through the interface in.
 make_portals() {
-  local n
+  local n here='' there=$'link set lo up\n'
   portals=$1
-  ip netns add tgt
-  for n in $(seq "$portals"); do
-    ip link add "i$n" type veth peer name "t$n" netns tgt
-    ip addr add "10.0.$n.1/24" dev "i$n"
-    ip link set "i$n" up
+  for ((n = 1; n <= portals; n++)); do
+    here+="link add i$n type veth peer name t$n netns tgt"$'\n'
+    here+="addr add 10.0.$n.1/24 dev i$n"$'\n'"link set i$n up"$'\n'
+    there+="addr add 10.0.$n.2/24 dev t$n"$'\n'"link set t$n up"$'\n'
   done
-  ip netns exec tgt sh -c "ip link set lo up; for n in $(seq -s ' ' "$portals"); do
-    ip addr add 10.0.\$n.2/24 dev t\$n; ip link set t\$n up; done"
+  ip netns add tgt
+  ip -batch - <<<"$here"
+  ip -netns tgt -batch - <<<"$there"
 }
 
 # make_lun NAME SIZE_MIB: a backing file, exported by add_lun.
 make_lun() {
-  local store=/sys/kernel/config/target/core/fileio_0/$1
+  local store=/sys/kernel/config/target/core/fileio_0/$1 sum
   mkdir -p "$store"
   truncate -s "${2}M" "/dev/shm/$1.img"
   echo "fd_dev_name=/dev/shm/$1.img,fd_dev_size=$(($2 * 1048576))" >"$store/control"
   # LIO makes its NAA designator from the hex digits of this: it has to be hex to be unique.
-  md5sum <<<"$1" | cut -c1-32 >"$store/wwn/vpd_unit_serial"
+  sum=$(md5sum <<<"$1")
+  echo "${sum%% *}" >"$store/wwn/vpd_unit_serial"
   echo 1 >"$store/enable"
 }
 
 # make_target IQN: on every portal, open to every initiator.
 make_target() {
-  local tpg=/sys/kernel/config/target/iscsi/$1/tpgt_1 n
+  local tpg=/sys/kernel/config/target/iscsi/$1/tpgt_1 n where=()
   mkdir -p "$tpg"
   echo 0 >"$tpg/attrib/authentication"
   echo 1 >"$tpg/attrib/generate_node_acls"
@@ -157,7 +171,8 @@ make_target() {
   echo 0 >"$tpg/attrib/cache_dynamic_acls"
   # Listening sockets belong to the namespace of whoever makes the directory. Not `ip netns exec`,
   # which would mount a /sys without configfs.
-  nsenter --net=/run/netns/tgt mkdir -p $(for n in $(seq "$portals"); do echo "$tpg/np/10.0.$n.2:3260"; done)
+  for ((n = 1; n <= portals; n++)); do where+=("$tpg/np/10.0.$n.2:3260"); done
+  nsenter --net=/run/netns/tgt mkdir -p "${where[@]}"
   echo 1 >"$tpg/enable"
 }
 
@@ -180,7 +195,7 @@ make_storage() {
 volume() {
   local n
   echo --target "$TARGET" --lun 1
-  for n in $(seq "${1:-$portals}"); do echo --portal "10.0.$n.2:3260"; done
+  for ((n = 1; n <= ${1:-portals}; n++)); do echo --portal "10.0.$n.2:3260"; done
 }
 
 # --- faults ---------------------------------------------------------------------------------------
