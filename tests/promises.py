@@ -1,0 +1,110 @@
+#!/usr/bin/env python3
+"""Which test keeps which promise: writes docs/promises.md from the markers in the tests.
+
+    tests/promises.py           writes the page
+    tests/promises.py --check   fails if the page is not what the tests say, or a marker names no promise
+
+A lab scenario has a line `# Keeps: A7, D2`; a test in C++ has `// Keeps: A6` right above its TEST.
+"""
+import pathlib
+import re
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+PAGE = ROOT / "docs/promises.md"
+
+PROMISES = {
+    "Attach": {
+        "A1": "A failed, cancelled or late attach leaves the host as it was, whatever step it was in.",
+        "A2": "Logins run side by side: many portals take about as long as the slowest that is waited for.",
+        "A3": "One path is enough, and gives a map that takes the others later; a bare device only when asked "
+              "for, or with a warning when no map can be made.",
+        "A4": "How often a LUN is looked for has nothing to do with how often a login is tried.",
+        "A5": "Device and map are found through sysfs and device-mapper, never through a link or a name.",
+        "A6": "Identity is what the kernel read, compared on every path, and with all that is known of the volume.",
+        "A7": "A device that cannot be read, or dies after it appeared, stops nothing while another is good.",
+        "A8": "A device left over from another volume at the same address is never handed out.",
+        "A9": "One LUN is scanned, on the right host; no other appears.",
+        "A10": "Without multipath the result is never a map, and what other portals left is cleaned up.",
+        "A11": "Retries log one line; what is normal is no warning.",
+        "A12": "All LUNs and both addressing modes, IPv6, host names, group tags, duplicates, several targets, "
+               "discovery.",
+        "A13": "CHAP, both ways and for discovery: refusals say whose; secrets show up nowhere.",
+        "A14": "Read-only is read-only; read-write on a read-only unit fails.",
+        "A15": "Sessions go through the interfaces that are named; iSER works.",
+    },
+    "Detach": {
+        "D1": "One way for maps and bare devices, decided by what the kernel shows.",
+        "D2": "Every device of the volume goes, and stays away, and so does its map.",
+        "D3": "No tool is run, no INQUIRY sent, no link followed.",
+        "D4": "What cannot be flushed is kept: the volume stays attached and works when the paths are back.",
+        "D5": "Force cleans the host all the same, says what was lost, and never hangs.",
+        "D6": "Flushes are tried again with growing pauses within the deadline.",
+        "D7": "A volume in use is refused, with its users named; whoever only passes is waited for.",
+        "D8": "A session is logged out only when nothing else uses it; node records likewise.",
+        "D9": "What could be left is named, and recover deals with it.",
+        "D10": "Another volume is never touched, whatever the specification says.",
+    },
+    "Around them": {
+        "R1": "Resize: all paths show the new size, then that one map is reloaded.",
+        "R2": "Paths that come late are joined, after the identity check.",
+        "R3": "Many processes at once give the right result.",
+        "R4": "multipathd in every mode, absent, restarted: nothing of it is left after detach.",
+        "R5": "A restart of iscsid changes nothing for what is attached.",
+        "R6": "After a reboot nothing claims to be attached, and identities are remembered.",
+        "R7": "Debian 13's userland and kernel as well (`tests/run --suite trixie`).",
+        "R8": "Two CPUs and sanitizers on a real kernel (`tests/run --lab qemu`).",
+    },
+}
+KNOWN = {row for rows in PROMISES.values() for row in rows}
+
+
+def rows_in(text):
+    return re.findall(r"[A-Z]\d+", text)
+
+
+def markers():
+    """Pairs of a promise and the name of a test."""
+    for path in sorted((ROOT / "tests/lab/scenarios").glob("*.sh")):
+        for line in re.findall(r"^# Keeps: (.+)$", path.read_text(), re.M):
+            for row in rows_in(line):
+                yield row, f"lab/{path.stem}"
+    for path in sorted((ROOT / "tests").rglob("*_test.cc")):
+        found = re.findall(r"^// Keeps: (.+)\n(?://.*\n)*TEST(?:_[FP])?\((\w+), (\w+)\)", path.read_text(), re.M)
+        for line, suite, name in found:
+            for row in rows_in(line):
+                yield row, f"{path.parent.name}/{path.stem}: {suite}.{name}"
+    for path in sorted((ROOT / "tests").rglob("*_test.py")):
+        for line, name in re.findall(r"^ *# Keeps: (.+)\n *def (\w+)", path.read_text(), re.M):
+            for row in rows_in(line):
+                yield row, f"{path.parent.name}/{path.stem}: {name}"
+
+
+def page(kept):
+    text = ("# Promises, and the tests that keep them\n\n"
+            "Written by `tests/promises.py` from the markers in the tests; not by hand.\n")
+    for title, rows in PROMISES.items():
+        text += f"\n## {title}\n\n| | promise | kept by |\n|---|---|---|\n"
+        for row, promise in rows.items():
+            tests = "<br>".join(f"`{test}`" for test in kept.get(row, [])) or "**no test yet**"
+            text += f"| {row} | {promise} | {tests} |\n"
+    return text
+
+
+def main():
+    kept = {}
+    for row, test in markers():
+        if row not in KNOWN:
+            sys.exit(f"promises: {test} keeps {row}, which is no promise")
+        if test not in kept.setdefault(row, []):
+            kept[row].append(test)
+    text = page(kept)
+    if sys.argv[1:] == ["--check"]:
+        if not PAGE.exists() or PAGE.read_text() != text:
+            sys.exit("promises: docs/promises.md is out of date: run tests/promises.py")
+        print(f"promises: {len(kept)} of {len(KNOWN)} are kept by a test")
+        return
+    PAGE.write_text(text)
+
+
+main()
