@@ -1,5 +1,9 @@
 #include "sysfs/iscsi.h"
 
+#include <arpa/inet.h>
+
+#include <array>
+
 #include "base/number.h"
 
 namespace hawser {
@@ -9,6 +13,19 @@ constexpr std::string_view kSessionPrefix = "session";
 
 std::string session_dir(std::uint32_t sid) {
   return "class/iscsi_session/session" + std::to_string(sid) + "/";
+}
+
+// One spelling for each address, since sessions are found by it; empty if it is a name.
+std::string normalised(const std::string& text) {
+  std::array<char, INET6_ADDRSTRLEN> out{};
+  for (const int family : {AF_INET, AF_INET6}) {
+    in6_addr bytes{};
+    if (::inet_pton(family, text.c_str(), &bytes) == 1 &&
+        ::inet_ntop(family, &bytes, out.data(), out.size()) != nullptr) {
+      return out.data();
+    }
+  }
+  return {};
 }
 
 Error bad(const std::string& path, const std::string& text) {
@@ -84,6 +101,15 @@ Result<std::vector<Session>> IscsiSysfs::sessions() const {
   return sessions;
 }
 
+// What whoever made the session wrote, or, if that was a name, whom it is connected to.
+std::string IscsiSysfs::address(const std::string& connection, const std::string& written) const {
+  std::string numeric = normalised(written);
+  if (!numeric.empty()) return numeric;
+  const Result<std::string> peer = sysfs_.attribute(connection + "address");
+  if (peer) numeric = normalised(*peer);
+  return numeric.empty() ? written : numeric;
+}
+
 Result<std::optional<Session>> IscsiSysfs::session(std::uint32_t sid) const {
   const std::string number = std::to_string(sid);
   const std::string connection = "class/iscsi_connection/connection" + number + ":0/";
@@ -95,7 +121,7 @@ Result<std::optional<Session>> IscsiSysfs::session(std::uint32_t sid) const {
   session.iface = reader.text("ifacename");
   session.state = reader.state();
   session.tpgt = reader.number_at<int>(session_dir(sid) + "tpgt");
-  session.address = reader.text_at(connection + "persistent_address");
+  session.address = address(connection, reader.text_at(connection + "persistent_address"));
   session.port = reader.number_at<std::uint16_t>(connection + "persistent_port");
   if (reader.status()) return {std::move(session)};
   // Being made, it has not all of its attributes yet; vanishing, not any more. ENOTCONN and EINVAL

@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "hawser/ctx.h"
@@ -32,6 +33,8 @@ class IscsiSysfs {
   Result<std::uint64_t> transport_handle() const;
 
  private:
+  std::string address(const std::string& connection, const std::string& written) const;
+
   const Sysfs& sysfs_;
 };
 

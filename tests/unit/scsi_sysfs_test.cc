@@ -73,6 +73,21 @@ TEST_F(ScsiSysfsTest, a_session_is_read_with_its_host) {
                                      .state = SessionState::logged_in}));
 }
 
+TEST_F(ScsiSysfsTest, an_address_has_one_spelling_whoever_made_the_session) {
+  const auto address_of = [this](const std::string& written) {
+    tree_.write("class/iscsi_connection/connection1:0/persistent_address", written + "\n");
+    return iscsi_.sessions()->at(0).address;
+  };
+  EXPECT_EQ(address_of("FD00:0001::0002"), "fd00:1::2");
+  EXPECT_EQ(address_of("fe80::2%eth1"), "fe80::2%eth1");
+  EXPECT_EQ(address_of("array.example"), "array.example");
+
+  tree_.write("class/iscsi_connection/connection1:0/address",
+              "fd00:0001:0000:0000:0000:0000:0000:0002\n");
+  EXPECT_EQ(address_of("array.example"), "fd00:1::2");
+  EXPECT_EQ(address_of("10.0.1.2"), "10.0.1.2");
+}
+
 TEST_F(ScsiSysfsTest, a_session_that_is_half_there_is_left_out) {
   std::filesystem::remove(tree_.path("class/iscsi_connection/connection1:0/persistent_port"));
   EXPECT_TRUE(iscsi_.sessions()->empty());
