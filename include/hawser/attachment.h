@@ -25,6 +25,7 @@ struct PathReport {
   std::string device{};                ///< "sdb", or empty.
   std::optional<std::chrono::nanoseconds> login_time{};
   std::optional<Error> error{};  ///< Why the path did not come.
+  std::string iface{};           ///< open-iscsi iface that it runs through.
 };
 
 /// An attached volume.

@@ -23,6 +23,7 @@ class HAWSER_API Secret {
 
   /// The bytes themselves: only for the code that puts them on the wire.
   std::string_view reveal() const noexcept { return bytes_; }
+  const char* c_str() const noexcept { return bytes_.c_str(); }  ///< The same, with a NUL behind.
 
  private:
   void wipe() noexcept;

@@ -46,16 +46,21 @@ struct Chap {
 
 /// A volume, and how to reach it. A value.
 struct VolumeSpec {
-  std::vector<PathSpec> paths{};  ///< 1..64, without duplicates.
+  std::vector<PathSpec> paths{};  ///< 1..64; one that is there twice counts once.
   std::optional<Chap> chap{};     ///< For logins.
   std::optional<Chap> discovery_chap{};
   AccessMode access_mode = AccessMode::read_write;
   LunAddressing addressing = LunAddressing::automatic;
-  std::string volume_id{};                   ///< The controller's name of the volume; may be empty.
-  std::string expected_wwid{};               ///< The unit must have this identity; empty: any.
-  std::string iface = "default";             ///< open-iscsi iface name.
-  bool enforce_multipath = false;            ///< Same as asking for Multipath::required.
-  std::optional<std::uint32_t> min_paths{};  ///< See AttachOptions::min_paths.
+  std::string volume_id{};      ///< The controller's name of the volume; may be empty.
+  std::string expected_wwid{};  ///< The unit must have this identity; empty: any.
+  /// Names of open-iscsi ifaces, 1..16: each of them is a path to every portal.
+  std::vector<std::string> ifaces{"default"};
+  /// Whether attach() asks the portals for further ones of the same targets (SendTargets). Empty:
+  /// if there is one portal only. It never does for Multipath::off. Portals that are found are
+  /// paths like the others, with the LUN of their target; other targets are left alone.
+  std::optional<bool> discovery{};
+  bool enforce_multipath = false;                   ///< Same as asking for Multipath::required.
+  std::optional<std::uint32_t> min_paths{};         ///< See AttachOptions::min_paths.
   std::optional<std::chrono::nanoseconds> grace{};  ///< See AttachOptions::grace.
   std::vector<std::string> notes{};  ///< Keys that were accepted and ignored, one line each.
 };
@@ -76,7 +81,7 @@ HAWSER_API Result<VolumeSpec> parse_volume_spec(std::string_view json);
 HAWSER_API Status validate(const VolumeSpec& spec);
 
 /// The stable identifier of the attachment that `spec` leads to: the same for every list of portals
-/// of the same targets and LUNs. 16 lower-case hex digits.
+/// of the same targets and LUNs, given or discovered. 16 lower-case hex digits.
 HAWSER_API std::string attachment_id(const VolumeSpec& spec);
 
 }  // namespace hawser

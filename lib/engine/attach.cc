@@ -6,11 +6,12 @@
 #include <utility>
 
 #include "engine/gather.h"
+#include "engine/plan.h"
 #include "engine/recover.h"
 #include "engine/report.h"
 #include "engine/take_down.h"
 #include "engine/unit.h"
-#include "model/lun.h"
+#include "model/path_count.h"
 
 namespace hawser {
 namespace {
@@ -33,27 +34,9 @@ AttachOptions effective(const VolumeSpec& spec, AttachOptions options) {
   return options;
 }
 
-// Portals with numeric addresses. A name with several addresses stands for several portals; two
-// that turn out to be one are one.
-Result<std::vector<LoggedPath>> resolve_paths(const Ctx& ctx, Host& host, const VolumeSpec& spec) {
-  std::vector<LoggedPath> paths;
-  for (const PathSpec& path : spec.paths) {
-    Result<std::vector<std::string>> addresses = host.resolve(ctx, path.portal.host);
-    if (!addresses) {
-      return std::move(addresses)
-          .error()
-          .with(Stage::resolve)
-          .with_path(to_string(path.portal), path.target, path.lun);
-    }
-    for (const std::string& address : *addresses) {
-      LoggedPath logged{.spec = path, .kernel_lun = kernel_lun(path.lun, spec.addressing)};
-      logged.key = {
-          .target = path.target, .address = address, .port = path.portal.port, .iface = spec.iface};
-      const auto same = [&](const LoggedPath& p) { return p.key == logged.key; };
-      if (std::none_of(paths.begin(), paths.end(), same)) paths.push_back(std::move(logged));
-    }
-  }
-  return paths;
+Error too_few(Errc code, std::uint32_t wanted, std::size_t there) {
+  return Error(code, "min_paths is " + std::to_string(wanted) + ", but there are only " +
+                         std::to_string(there) + " paths");
 }
 
 // One attach, from begin to commit. Undone by its caller if it fails.
@@ -85,7 +68,10 @@ class Attach {
 
  private:
   Status begin(const Ctx& ctx) {
-    HAWSER_TRY_ASSIGN(paths_, resolve_paths(ctx, operation_.host(), spec_));
+    HAWSER_TRY_ASSIGN(paths_, plan_paths(ctx, operation_, spec_, options_.multipath));
+    if (options_.min_paths > paths_.size()) {
+      return too_few(Errc::unavailable, options_.min_paths, paths_.size()).with(Stage::discover);
+    }
     LogState start;
     HAWSER_TRY_ASSIGN(start.boot_id, operation_.host().boot_id());
     start.volume_id = spec_.volume_id;
@@ -182,10 +168,8 @@ Result<Attachment> attach(const Ctx& ctx, const Environment& environment, const 
   const TimePoint start = ctx.clock.now();
   HAWSER_TRY(validate(spec));
   const AttachOptions options = effective(spec, asked);
-  if (options.min_paths > spec.paths.size()) {
-    return Error(Errc::invalid_argument, "min_paths is " + std::to_string(options.min_paths) +
-                                             ", but there are only " +
-                                             std::to_string(spec.paths.size()) + " portals")
+  if (options.min_paths > paths_at_most(spec)) {
+    return too_few(Errc::invalid_argument, options.min_paths, paths_at_most(spec))
         .with(Stage::input);
   }
   HAWSER_TRY(environment.host.check_ready(ctx, options.multipath));

@@ -190,7 +190,8 @@ void Replayer::begin(const Record& record, FieldReader& fields) {
     path.key = {.target = path.spec.target,
                 .address = fields.text("address_" + n),
                 .port = path.spec.portal.port,
-                .iface = fields.text("iface")};
+                // Logs of 0.1.0 have one iface for all paths.
+                .iface = fields.text_or("iface_" + n, fields.text("iface"))};
     fresh.paths.push_back(std::move(path));
   }
   state_ = std::move(fresh);
@@ -320,6 +321,7 @@ Fields begin_fields(const LogState& state) {
     fields["lun_" + n] = std::to_string(path.spec.lun);
     fields["kernel_lun_" + n] = std::to_string(path.kernel_lun);
     fields["address_" + n] = path.key.address;
+    fields["iface_" + n] = path.key.iface;
   }
   return fields;
 }

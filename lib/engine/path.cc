@@ -17,6 +17,9 @@ constexpr auto kRecoveryTimeout = 5s;
 // The scan itself has returned by then: what is waited for is the disk driver's probe.
 constexpr auto kDeviceTimeout = 30s;
 
+// open-iscsi's lock has no owner, so a dead iscsiadm may hold it for ever.
+constexpr auto kNodeRecordBudget = 5s;
+
 LoginRequest make_request(const Ctx& ctx, const LoggedPath& path, const PathPlan& plan) {
   // iscsid counts in whole seconds. A login should be dead by the time we give up on it.
   const auto left = std::chrono::floor<std::chrono::seconds>(ctx.left());
@@ -30,16 +33,28 @@ LoginRequest make_request(const Ctx& ctx, const LoggedPath& path, const PathPlan
           .recovery_timeout = kRecoveryTimeout};
 }
 
+// The record is for iscsiadm's sake: whatever lies about in its database, the volume is attached.
 Status add_node_record(const Ctx& ctx, Operation& operation, const LoggedPath& path,
                        const LoginRequest& request) {
-  HAWSER_TRY_ASSIGN(const bool is_there, operation.host().has_node_record(ctx, request));
-  if (is_there) return ok();
+  const auto skip = [&](const Error& error) -> Status {
+    HAWSER_TRY(ctx.check());
+    operation.warn("node_record.skipped", "no node record: " + error.message(),
+                   to_string(path.spec.portal));
+    return ok();
+  };
+  const Result<bool> is_there = operation.host().has_node_record(ctx, request);
+  if (!is_there) return skip(is_there.error());
+  if (*is_there) return ok();
   Fields fields;
   put(fields, path.key);
   if (request.group) fields["group"] = std::to_string(*request.group);
   HAWSER_TRY_ASSIGN(const std::uint32_t number, operation.intent(step::kNode, std::move(fields)));
-  HAWSER_TRY(operation.host().add_node_record(ctx, request));
-  return operation.done(step::kNode, number);
+  const Status added = operation.host().add_node_record(ctx.within(kNodeRecordBudget), request);
+  if (added) return operation.done(step::kNode, number);
+  if (added.error().outcome() == Outcome::unchanged) {
+    HAWSER_TRY(operation.failed(step::kNode, number, added.error()));
+  }
+  return skip(added.error());
 }
 
 Status log_device(Operation& operation, std::uint32_t number, const ScsiDevice& device) {

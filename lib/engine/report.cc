@@ -31,7 +31,8 @@ PathReport from_log(const LoggedPath& path, const SessionEntry* entry) {
   PathReport report{.portal = path.spec.portal,
                     .target = path.spec.target,
                     .lun = path.spec.lun,
-                    .state = "missing"};
+                    .state = "missing",
+                    .iface = path.key.iface};
   if (entry == nullptr) return report;
   report.sid = entry->sid;
   if (entry->progress == Progress::intended) report.state = "pending";

@@ -73,14 +73,19 @@ class Host {
   // Numeric addresses of a host name, or the address itself. Errors: not_found, unavailable.
   virtual Result<std::vector<std::string>> resolve(const Ctx& ctx, const std::string& name) = 0;
 
+  // Whether there is an iface of this name to log in through. Errors: not_found (names the file),
+  // invalid_argument (its record is damaged), unsupported (it is an offload card's), io.
+  virtual Status check_iface(const Ctx& ctx, const std::string& name) = 0;
+
   // --- sessions ---------------------------------------------------------------------------------
 
   virtual Result<std::vector<Session>> sessions(const Ctx& ctx) = 0;
 
-  // Returns once the session is logged in, in the kernel's eyes. A login that was sent cannot be
-  // taken back: deadline_exceeded and cancelled are Outcome::unknown, and the session may still
-  // come. Errors: already_exists (such a session exists or is being made), unauthenticated,
-  // unavailable, protocol, deadline_exceeded, cancelled; with iscsi_status where iscsid gave one.
+  // Returns once the session is logged in, in the kernel's eyes. The iface of `request` is looked
+  // up. A login that was sent cannot be taken back: deadline_exceeded and cancelled are
+  // Outcome::unknown, and the session may still come. Errors: already_exists (such a session exists
+  // or is being made), unauthenticated, unavailable, protocol, deadline_exceeded, cancelled; with
+  // iscsi_status where iscsid gave one.
   virtual Result<Session> login(const Ctx& ctx, const LoginRequest& request) = 0;
 
   // True if iscsid is still trying a first login, ours or anybody's.

@@ -9,6 +9,7 @@
 
 #include "host/event_wait.h"
 #include "host/thread_crew.h"
+#include "iscsid/iface_db.h"
 #include "netlink/events.h"
 #include "portal/discovery.h"
 #include "portal/resolve.h"
@@ -24,6 +25,9 @@ using namespace std::chrono_literals;
 constexpr auto kLoginTick = 200ms;
 constexpr auto kDeviceTick = 100ms;
 constexpr auto kWwidBudget = 1s;
+
+// Where open-iscsi had its database before 2.1.7, and where people go on writing ifaces to.
+constexpr const char* kOldDatabase = "/etc/iscsi";
 
 }  // namespace
 
@@ -72,6 +76,17 @@ Result<std::vector<std::string>> LinuxHost::resolve(const Ctx& ctx, const std::s
   return hawser::resolve(ctx, name);
 }
 
+Status LinuxHost::check_iface(const Ctx& ctx, const std::string& name) {
+  HAWSER_TRY(ctx.check());
+  HAWSER_TRY(find_iface(nodes_.root(), kOldDatabase, name));
+  return ok();
+}
+
+Result<LoginRequest> LinuxHost::with_binding(LoginRequest request) const {
+  HAWSER_TRY_ASSIGN(request.binding, find_iface(nodes_.root(), kOldDatabase, request.iface));
+  return request;
+}
+
 Result<std::vector<Session>> LinuxHost::sessions(const Ctx& ctx) {
   HAWSER_TRY(ctx.check());
   return iscsi_.sessions();
@@ -96,7 +111,8 @@ Result<Session> LinuxHost::login(const Ctx& ctx, const LoginRequest& request) {
     return iscsid_error(iscsid_result::kSessionExists, IscsidCommand::session_login);
   }
   Result<IscsiEvents> events = IscsiEvents::open();  // Before, so that nothing is missed.
-  HAWSER_TRY_ASSIGN(IscsidExchange exchange, iscsid_.send_login(ctx, request));
+  HAWSER_TRY_ASSIGN(const LoginRequest bound, with_binding(request));
+  HAWSER_TRY_ASSIGN(IscsidExchange exchange, iscsid_.send_login(ctx, bound));
   bool is_answered = false;
   for (;;) {
     const std::array<int, 2> fds{is_answered ? -1 : exchange.fd(), events ? events->fd() : -1};
@@ -107,7 +123,7 @@ Result<Session> LinuxHost::login(const Ctx& ctx, const LoginRequest& request) {
     if (!is_answered) {
       HAWSER_TRY_ASSIGN(const std::optional<IscsidReply> reply, exchange.poll_reply());
       if (reply && reply->result != iscsid_result::kSuccess) {
-        return iscsid_error(reply->result, IscsidCommand::session_login);
+        return login_error(reply->result, request.chap);
       }
       is_answered = reply.has_value();
     }
@@ -169,7 +185,8 @@ Result<bool> LinuxHost::has_node_record(const Ctx& ctx, const LoginRequest& requ
 }
 
 Status LinuxHost::add_node_record(const Ctx& ctx, const LoginRequest& request) {
-  return nodes_.add(ctx, request);
+  HAWSER_TRY_ASSIGN(const LoginRequest bound, with_binding(request));
+  return nodes_.add(ctx, bound);
 }
 
 Status LinuxHost::remove_node_record(const Ctx& ctx, const LoginRequest& request) {

@@ -26,6 +26,7 @@ class LinuxHost final : public Host {
   Status pause(const Ctx& ctx, std::chrono::milliseconds time) override;
   Status check_ready(const Ctx& ctx, Multipath multipath) override;
   Result<std::vector<std::string>> resolve(const Ctx& ctx, const std::string& name) override;
+  Status check_iface(const Ctx& ctx, const std::string& name) override;
 
   Result<std::vector<Session>> sessions(const Ctx& ctx) override;
   Result<Session> login(const Ctx& ctx, const LoginRequest& request) override;
@@ -70,6 +71,7 @@ class LinuxHost final : public Host {
  private:
   explicit LinuxHost(Sysfs sysfs);
 
+  Result<LoginRequest> with_binding(LoginRequest request) const;
   Result<std::optional<Session>> find_session(const LoginRequest& request) const;
   Result<std::vector<std::string>> stacked_users(const std::string& device);
 

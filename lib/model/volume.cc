@@ -2,12 +2,14 @@
 
 #include <algorithm>
 #include <set>
+#include <tuple>
 #include <utility>
+
+#include "model/path_count.h"
 
 namespace hawser {
 namespace {
 
-constexpr std::size_t kPathsMax = 64;
 constexpr std::size_t kNameBytesMax = 223;  // RFC 7143 section 4.2.7.1.
 constexpr std::size_t kChapBytesMax = 255;  // iscsid's fields hold 256 with their end.
 constexpr std::size_t kIfaceBytesMax = 64;  // Likewise 65.
@@ -63,13 +65,56 @@ Status check_iface(const std::string& iface) {
   return is_good ? ok() : invalid("iface", "'" + iface + "' is no iface name");
 }
 
+Status check_ifaces(const std::vector<std::string>& ifaces) {
+  if (ifaces.empty()) return invalid("iface", "missing");
+  if (ifaces.size() > kIfacesMax) return invalid("iface", "more than 16 ifaces");
+  for (const std::string& iface : ifaces)
+    HAWSER_TRY(check_iface(iface));
+  return ok();
+}
+
+// A path that is named twice is one; but it has one LUN.
+Status check_luns_agree(const std::vector<PathSpec>& paths) {
+  const auto at = [](const PathSpec& p) {
+    return std::tie(p.portal.host, p.portal.port, p.target);
+  };
+  for (std::size_t i = 0; i < paths.size(); ++i) {
+    for (std::size_t k = 0; k < i; ++k) {
+      if (at(paths[i]) != at(paths[k]) || paths[i].lun == paths[k].lun) continue;
+      return invalid("target_luns", to_string(paths[i].portal) + " is there twice, with LUN " +
+                                        std::to_string(paths[k].lun) + " and with LUN " +
+                                        std::to_string(paths[i].lun));
+    }
+  }
+  return ok();
+}
+
+bool is_numeric(const std::string& host) {
+  return host.find(':') != host.npos || host.find_first_not_of("0123456789.") == host.npos;
+}
+
 }  // namespace
+
+bool wants_discovery(const VolumeSpec& spec) {
+  return spec.discovery.value_or(spec.paths.size() == 1);
+}
+
+std::size_t paths_at_most(const VolumeSpec& spec) {
+  const bool are_all_known =
+      std::all_of(spec.paths.begin(), spec.paths.end(),
+                  [](const PathSpec& path) { return is_numeric(path.portal.host); });
+  if (wants_discovery(spec) || !are_all_known) return kPathsMax;
+  std::set<std::tuple<std::string, std::uint16_t, std::string>> paths;
+  for (const PathSpec& path : spec.paths)
+    paths.emplace(path.portal.host, path.portal.port, path.target);
+  const std::set<std::string> ifaces(spec.ifaces.begin(), spec.ifaces.end());
+  return std::min(kPathsMax, paths.size() * ifaces.size());
+}
 
 Status validate(const VolumeSpec& spec) {
   if (spec.paths.empty()) return invalid("target_portal", "missing");
   if (spec.paths.size() > kPathsMax) return invalid("target_portals", "more than 64 portals");
-  for (std::size_t i = 0; i < spec.paths.size(); ++i) {
-    const PathSpec& path = spec.paths[i];
+  for (const PathSpec& path : spec.paths) {
     HAWSER_TRY(check_target(path.target));
     if (!parse_portal(to_string(path.portal))) {
       return invalid("target_portal", "'" + to_string(path.portal) + "' is no portal");
@@ -77,17 +122,14 @@ Status validate(const VolumeSpec& spec) {
     if (path.lun > kLunMax) {
       return invalid("target_lun", std::to_string(path.lun) + " is beyond 16383");
     }
-    if (std::find(spec.paths.begin(), spec.paths.begin() + static_cast<std::ptrdiff_t>(i), path) !=
-        spec.paths.begin() + static_cast<std::ptrdiff_t>(i)) {
-      return invalid("target_portals", to_string(path.portal) + " is there twice");
-    }
   }
+  HAWSER_TRY(check_luns_agree(spec.paths));
   HAWSER_TRY(check_chap("auth", spec.chap));
   HAWSER_TRY(check_chap("discovery_auth", spec.discovery_chap));
-  HAWSER_TRY(check_iface(spec.iface));
-  if (spec.min_paths && (*spec.min_paths == 0 || *spec.min_paths > spec.paths.size())) {
+  HAWSER_TRY(check_ifaces(spec.ifaces));
+  if (spec.min_paths && (*spec.min_paths == 0 || *spec.min_paths > paths_at_most(spec))) {
     return invalid("min_paths", std::to_string(*spec.min_paths) + " of " +
-                                    std::to_string(spec.paths.size()) + " portals");
+                                    std::to_string(paths_at_most(spec)) + " paths");
   }
   if (spec.grace && *spec.grace < std::chrono::nanoseconds(0)) {
     return invalid("grace_s", "negative");

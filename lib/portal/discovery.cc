@@ -13,6 +13,7 @@
 #include <iscsi/iscsi.h>
 
 #include "base/c_ptr.h"
+#include "base/wipe.h"
 #include "os/poll.h"
 
 namespace hawser {
@@ -20,7 +21,14 @@ namespace {
 
 using namespace std::chrono_literals;
 
-using Context = CPtr<iscsi_context, &iscsi_destroy_context>;
+// The context has room of its own for the secrets, and setting others overwrites all of it.
+void destroy(iscsi_context* context) {
+  ::iscsi_set_initiator_username_pwd(context, "", "");
+  ::iscsi_set_target_username_pwd(context, "", "");
+  ::iscsi_destroy_context(context);
+}
+
+using Context = CPtr<iscsi_context, &destroy>;
 
 constexpr std::size_t kTargetsMax = 4096;
 constexpr std::size_t kPortalsMax = 64;
@@ -37,11 +45,11 @@ struct Discovery {
   std::vector<DiscoveredTarget> targets{};
 };
 
-void fail(Discovery& discovery, Errc code, const std::string& what, iscsi_context* context) {
+void fail(Discovery& discovery, Errc code, std::string_view what, iscsi_context* context) {
   discovery.step = Discovery::Step::failed;
   discovery.code = code;
   const char* text = ::iscsi_get_error(context);
-  discovery.what = what + ": " + (text == nullptr ? "no reason given" : text);
+  discovery.what = std::string(what) + ": " + (text == nullptr ? "no reason given" : text);
 }
 
 void take_targets(Discovery& discovery, const iscsi_discovery_address* list) {
@@ -79,15 +87,34 @@ void on_discovered(iscsi_context* context, int status, void* data, void* opaque)
   take_targets(discovery, static_cast<const iscsi_discovery_address*>(data));
 }
 
+struct Refusal {
+  Errc code;
+  std::string_view text;
+};
+
+// libiscsi says why a login failed only as text.
+Refusal refusal_of(std::string_view reason) {
+  const auto says = [reason](std::string_view words) { return reason.find(words) != reason.npos; };
+  if (says("Invalid CHAP_R") || says("CHAP targetname") || says("return CHAP_N") ||
+      says("return CHAP_R")) {
+    return {Errc::unauthenticated,
+            "this host refused the portal, which did not prove itself with the incoming (mutual) "
+            "CHAP credentials"};
+  }
+  // Status 0201 and 0202.
+  if (says("Authentication failure") || says("Authorization failure") || says("CHAP_A")) {
+    return {Errc::unauthenticated, "the portal refused our CHAP credentials, or asks for some"};
+  }
+  return {Errc::protocol, "login"};
+}
+
 void on_logged_in(iscsi_context* context, int status, void*, void* opaque) {
   auto& discovery = *static_cast<Discovery*>(opaque);
   if (status != SCSI_STATUS_GOOD) {
     const char* text = ::iscsi_get_error(context);
     const std::string reason = text == nullptr ? "" : text;
-    // libiscsi gives the login's status class and detail only as text: 0201 and 0202 are ours.
-    const bool is_refused =
-        reason.find("uthentication") != reason.npos || reason.find("uthorization") != reason.npos;
-    return fail(discovery, is_refused ? Errc::unauthenticated : Errc::protocol, "login", context);
+    const Refusal refusal = refusal_of(reason);
+    return fail(discovery, refusal.code, refusal.text, context);
   }
   discovery.step = Discovery::Step::asking;
   if (::iscsi_discovery_async(context, &on_discovered, opaque) != 0) {
@@ -104,17 +131,26 @@ void on_connected(iscsi_context* context, int status, void*, void* opaque) {
   }
 }
 
+// libiscsi takes C strings, which end at a NUL.
+bool has_nul(const Chap& chap) {
+  return (chap.username + chap.username_in).find('\0') != std::string::npos ||
+         chap.password.reveal().find('\0') != std::string_view::npos ||
+         chap.password_in.reveal().find('\0') != std::string_view::npos;
+}
+
 Status set_up(iscsi_context* context, const std::optional<Chap>& chap) {
+  if (chap && has_nul(*chap)) {
+    return Error(Errc::invalid_argument, "a NUL in CHAP credentials is not supported");
+  }
   ::iscsi_set_noautoreconnect(context, 1);
   int failed = ::iscsi_set_session_type(context, ISCSI_SESSION_DISCOVERY);
   failed |= ::iscsi_set_header_digest(context, ISCSI_HEADER_DIGEST_NONE);
   if (chap) {
-    const std::string password(chap->password.reveal());
-    failed |= ::iscsi_set_initiator_username_pwd(context, chap->username.c_str(), password.c_str());
+    failed |=
+        ::iscsi_set_initiator_username_pwd(context, chap->username.c_str(), chap->password.c_str());
     if (!chap->password_in.empty()) {
-      const std::string password_in(chap->password_in.reveal());
-      failed |=
-          ::iscsi_set_target_username_pwd(context, chap->username_in.c_str(), password_in.c_str());
+      failed |= ::iscsi_set_target_username_pwd(context, chap->username_in.c_str(),
+                                                chap->password_in.c_str());
     }
   }
   if (failed == 0) return ok();
@@ -146,11 +182,10 @@ Status serve(const Ctx& ctx, iscsi_context* context, const Discovery& discovery)
   return ok();
 }
 
-}  // namespace
-
-Result<std::vector<DiscoveredTarget>> discover(const Ctx& ctx, const std::string& initiator_name,
-                                               const Portal& portal,
-                                               const std::optional<Chap>& chap) {
+// Its own frame: what CHAP leaves on the stack can be wiped once it has returned.
+__attribute__((noinline)) Result<std::vector<DiscoveredTarget>> discover_in_frame(
+    const Ctx& ctx, const std::string& initiator_name, const Portal& portal,
+    const std::optional<Chap>& chap) {
   const Portal address{.host = portal.host, .port = portal.port};
   const auto label = [&](Error error) {
     return std::move(error)
@@ -177,6 +212,17 @@ Result<std::vector<DiscoveredTarget>> discover(const Ctx& ctx, const std::string
     return label(Error(discovery.code, discovery.what));
   }
   return std::move(discovery.targets);
+}
+
+}  // namespace
+
+Result<std::vector<DiscoveredTarget>> discover(const Ctx& ctx, const std::string& initiator_name,
+                                               const Portal& portal,
+                                               const std::optional<Chap>& chap) {
+  Result<std::vector<DiscoveredTarget>> targets =
+      discover_in_frame(ctx, initiator_name, portal, chap);
+  if (chap) wipe_dead_stack();
+  return targets;
 }
 
 }  // namespace hawser

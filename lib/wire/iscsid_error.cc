@@ -27,16 +27,15 @@ constexpr Meaning kMeanings[] = {
     {9, Errc::io, "iscsid or the kernel failed; see iscsid's log"},
     {11, Errc::unavailable, "connected, but the target did not answer the login in time"},
     {12, Errc::unsupported,
-     "iscsid has no transport 'tcp': load the kernel module iscsi_tcp (or iscsid was just replaced "
-     "by another release: try again)"},
+     "iscsid has no such transport: load the kernel module iscsi_tcp, or ib_iser for iser (or "
+     "iscsid "
+     "was just replaced by another release: try again)"},
     {13, Errc::permission_denied, "iscsid takes requests from root only"},
     {15, Errc::already_exists, "such a session exists or is being made"},
     {16, Errc::unsupported, "iscsid does not know this request"},
-    {19, Errc::protocol,
-     "the target refused for good, or did not authenticate itself (check the incoming, mutual CHAP "
-     "credentials)"},
+    {19, Errc::protocol, "the target refused for good, or the two have no parameters in common"},
     {22, Errc::not_found, "iscsid did not find the session in sysfs"},
-    {24, Errc::unauthenticated, "the target refused our CHAP credentials, or asks for some"},
+    {24, Errc::unauthenticated, "the target refused us"},
     {27, Errc::unsupported, "iscsid does not support this"},
     {28, Errc::busy, "iscsid says that a device of the session is mounted (safe_logout)"},
     {32, Errc::busy, "the session is lost and being remade: no logout until it is back"},
@@ -68,6 +67,13 @@ std::string_view name_of(IscsidCommand command) {
   return "ask iscsid";
 }
 
+Error make_error(int result, const Meaning& meaning, IscsidCommand command) {
+  return Error(meaning.code, std::string(name_of(command)) + ": iscsid's result " +
+                                 std::to_string(result) + ": " + std::string(meaning.text))
+      .with_iscsi_status(result)
+      .with(stage_of(command));
+}
+
 }  // namespace
 
 Stage stage_of(IscsidCommand command) {
@@ -83,11 +89,27 @@ Stage stage_of(IscsidCommand command) {
 }
 
 Error iscsid_error(int result, IscsidCommand command) {
-  const Meaning& meaning = meaning_of(result, command);
-  return Error(meaning.code, std::string(name_of(command)) + ": iscsid's result " +
-                                 std::to_string(result) + ": " + std::string(meaning.text))
-      .with_iscsi_status(result)
-      .with(stage_of(command));
+  return make_error(result, meaning_of(result, command), command);
+}
+
+Error login_error(int result, const Chap* chap) {
+  constexpr auto kLogin = IscsidCommand::session_login;
+  Meaning meaning = meaning_of(result, kLogin);
+  if (result == iscsid_result::kLoginAuthFailed) {
+    meaning.text = chap == nullptr
+                       ? "the target refused us: it asks for CHAP credentials, and there are none; "
+                         "or it has no entry for this initiator"
+                       : "the target refused our CHAP credentials (auth_username, auth_password), "
+                         "or has no entry for this initiator";
+  }
+  // What a wrong answer to our challenge ends as; little else does.
+  if (result == iscsid_result::kFatalLogin && chap != nullptr && !chap->password_in.empty()) {
+    meaning.code = Errc::unauthenticated;
+    meaning.text =
+        "this host refused the target, which did not prove itself with the incoming (mutual) CHAP "
+        "credentials (auth_username_in, auth_password_in); or the target refused for good";
+  }
+  return make_error(result, meaning, kLogin);
 }
 
 }  // namespace hawser

@@ -65,6 +65,11 @@ struct IscsidLayout {
 
   std::size_t offset(IscsidField field) const { return offsets[static_cast<std::size_t>(field)]; }
   bool has(IscsidField field) const { return offset(field) != 0; }
+
+  // Parts of the iface that lie at the same distance from others in every release.
+  std::size_t netdev_offset() const { return offset(IscsidField::iface_name) + 72; }
+  std::size_t hwaddress_offset() const { return offset(IscsidField::transport_name) - 18; }
+  std::size_t initiator_name_offset() const { return offset(IscsidField::transport_name) + 272; }
 };
 
 // Every layout that is known, the most common first.

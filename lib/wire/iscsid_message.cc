@@ -23,6 +23,9 @@ constexpr std::size_t kTargetNameBytes = 224;  // RFC 7143 section 4.2.7.1; the 
 constexpr std::size_t kChapBytes = 256;
 constexpr std::size_t kAddressBytes = 255;
 constexpr std::size_t kIfaceNameBytes = 65;
+constexpr std::size_t kTransportBytes = 16;
+constexpr std::size_t kNetdevBytes = 16;
+constexpr std::size_t kHwaddressBytes = 18;
 
 constexpr std::string_view kTransport = "tcp";
 
@@ -64,8 +67,9 @@ class RecordWriter {
   void seconds(F field, std::chrono::seconds value) {
     number(field, static_cast<std::uint32_t>(value.count()));
   }
-  void text(F field, std::string_view value) {
-    value.copy(request_.data() + layout_.offset(field), value.size());
+  void text(F field, std::string_view value) { text_at(layout_.offset(field), value); }
+  void text_at(std::size_t offset, std::string_view value) {
+    value.copy(request_.data() + offset, value.size());
   }
   void numbers(F field, std::span<const std::uint32_t> values) {
     if (!layout_.has(field)) return;
@@ -114,16 +118,35 @@ Status check_chap(const Chap& chap) {
   return check_text("incoming CHAP password", chap.password_in.reveal(), kChapBytes);
 }
 
+// A link-local address has its zone behind a '%': the name of a NIC.
+bool is_numeric(const std::string& address) {
+  in6_addr ignored{};
+  if (::inet_pton(AF_INET, address.c_str(), &ignored) == 1) return true;
+  const std::size_t zone = address.find('%');
+  const bool is_zoned = zone != address.npos && zone + 1 < address.size();
+  const std::string bare = is_zoned ? address.substr(0, zone) : address;
+  return ::inet_pton(AF_INET6, bare.c_str(), &ignored) == 1;
+}
+
+Status check_binding(const IfaceBinding& binding) {
+  const auto check_if_given = [](const char* what, const std::string& name, std::size_t bytes) {
+    return name.empty() ? ok() : check_name(what, name, bytes);
+  };
+  HAWSER_TRY(check_name("transport", binding.transport, kTransportBytes));
+  HAWSER_TRY(check_if_given("NIC", binding.netdev, kNetdevBytes));
+  HAWSER_TRY(check_if_given("hardware address", binding.hwaddress, kHwaddressBytes));
+  return check_if_given("initiator", binding.initiator_name, kTargetNameBytes);
+}
+
 Status check_login(const LoginRequest& login) {
   HAWSER_TRY(check_name("target", login.target, kTargetNameBytes));
   HAWSER_TRY(check_name("iface", login.iface, kIfaceNameBytes));
+  HAWSER_TRY(check_binding(login.binding));
   // iscsid would look a name up while everybody waits.
-  in6_addr ignored{};
-  if (::inet_pton(AF_INET, login.address.c_str(), &ignored) != 1 &&
-      ::inet_pton(AF_INET6, login.address.c_str(), &ignored) != 1) {
+  if (!is_numeric(login.address)) {
     return invalid("address '" + login.address + "'", "is not numeric");
   }
-  HAWSER_TRY(check_text("address", login.address, kAddressBytes));  // A NUL hides from inet_pton.
+  HAWSER_TRY(check_name("address", login.address, kAddressBytes));  // A NUL hides from inet_pton.
   if (login.port == 0) return invalid("port", "is 0");
   if (login.login_timeout < std::chrono::seconds(1) || login.login_timeout > kTimeoutMax) {
     return invalid("login timeout", "is not between 1 second and 1 day");
@@ -160,6 +183,14 @@ void write_defaults(RecordWriter& record) {
   record.number(F::noop_out_timeout, 5);
   record.number(F::max_recv_segment_length, 262144);
   // The window size stays zero: that leaves the kernel's own tuning on.
+}
+
+void write_iface(RecordWriter& record, const IscsidLayout& layout, const LoginRequest& login) {
+  record.text(F::iface_name, login.iface);  // Empty would match any session of the target.
+  record.text(F::transport_name, login.binding.transport);
+  record.text_at(layout.netdev_offset(), login.binding.netdev);
+  record.text_at(layout.hwaddress_offset(), login.binding.hwaddress);
+  record.text_at(layout.initiator_name_offset(), login.binding.initiator_name);
 }
 
 void write_chap(RecordWriter& record, const Chap& chap) {
@@ -205,8 +236,7 @@ Result<std::string> encode_login(const IscsidLayout& layout, const LoginRequest&
   write_defaults(record);
   record.text(F::target_name, login.target);
   record.text(F::address, login.address);
-  record.text(F::iface_name, login.iface);  // Empty would match any session of the target.
-  record.text(F::transport_name, kTransport);
+  write_iface(record, layout, login);
   record.number(F::port, login.port);
   record.number(F::tpgt, login.group ? *login.group : 0xffffffff);  // -1: not known.
   record.number(F::login_retry_max, 1);

@@ -31,7 +31,9 @@ inline constexpr int kSessionNotFound = 2;
 inline constexpr int kNoInitiatorName = 5;
 inline constexpr int kTransportNotFound = 12;
 inline constexpr int kSessionExists = 15;
+inline constexpr int kFatalLogin = 19;
 inline constexpr int kSysfsLookup = 22;
+inline constexpr int kLoginAuthFailed = 24;
 }  // namespace iscsid_result
 
 // The reply has one size in every release.
@@ -69,6 +71,9 @@ Result<IscsidReply> decode_reply(std::string_view bytes, IscsidCommand command);
 
 // The error of a result other than success, with what it means to the caller.
 Error iscsid_error(int result, IscsidCommand command);
+
+// That of a login: says which side refused the other, as far as the credentials that were sent tell.
+Error login_error(int result, const Chap* chap);
 
 // The part of the work that a command belongs to.
 Stage stage_of(IscsidCommand command);

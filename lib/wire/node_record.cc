@@ -54,6 +54,13 @@ Status check_chap(const Chap& chap) {
   return check_value("incoming CHAP password", chap.password_in.reveal());
 }
 
+void add_binding(RecordText& record, const IfaceBinding& binding) {
+  record.add("iface.transport_name", binding.transport);
+  if (!binding.netdev.empty()) record.add("iface.net_ifacename", binding.netdev);
+  if (!binding.hwaddress.empty()) record.add("iface.hwaddress", binding.hwaddress);
+  if (!binding.initiator_name.empty()) record.add("iface.initiatorname", binding.initiator_name);
+}
+
 void add_chap(RecordText& record, const Chap& chap) {
   record.add("node.session.auth.authmethod", "CHAP");
   record.add("node.session.auth.username", chap.username);
@@ -67,6 +74,10 @@ void add_chap(RecordText& record, const Chap& chap) {
 
 Result<std::string> encode_node_record(const LoginRequest& request) {
   HAWSER_TRY(node_record_path(request));
+  HAWSER_TRY(check_value("transport", request.binding.transport));
+  HAWSER_TRY(check_value("NIC", request.binding.netdev));
+  HAWSER_TRY(check_value("hardware address", request.binding.hwaddress));
+  HAWSER_TRY(check_value("initiator", request.binding.initiator_name));
   if (request.chap != nullptr) HAWSER_TRY(check_chap(*request.chap));
   RecordText record;
   record.line("# BEGIN RECORD 2.1.8");  // A comment to open-iscsi.
@@ -75,7 +86,7 @@ Result<std::string> encode_node_record(const LoginRequest& request) {
   record.add("node.startup", "manual");  // Nobody but us logs in, and not at boot.
   record.add("node.leading_login", "No");
   record.add("iface.iscsi_ifacename", request.iface);
-  record.add("iface.transport_name", "tcp");
+  add_binding(record, request.binding);
   record.add("node.discovery_type", "static");
   record.add("node.session.scan", "manual");
   record.add("node.session.initial_login_retry_max", 1);

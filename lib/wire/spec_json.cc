@@ -1,141 +1,94 @@
-// parse_volume_spec(). The one file of the library that includes nlohmann/json.
+// parse_volume_spec().
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <set>
-
-#include <nlohmann/json.hpp>
+#include <span>
 
 #include "hawser/volume.h"
 
 #include "base/number.h"
+#include "base/wipe.h"
+#include "model/path_count.h"
+#include "wire/json.h"
 
 namespace hawser {
 namespace {
 
-using Json = nlohmann::json;
+using Type = JsonValue::Type;
 
-constexpr int kDepthMax = 16;
-constexpr std::size_t kPathsMax = 64;
 constexpr double kGraceMaxS = 86400;
 
 Error invalid(const std::string& key, const std::string& why) {
   return Error(Errc::invalid_argument, key + ": " + why).with(Stage::input);
 }
 
-// Builds nothing: finds out whether the document is worth building. nlohmann's own parser keeps the
-// last of two equal keys without a word.
-class Checker final : public nlohmann::json_sax<Json> {
- public:
-  bool null() override { return true; }
-  bool boolean(bool) override { return true; }
-  bool number_integer(number_integer_t) override { return true; }
-  bool number_unsigned(number_unsigned_t) override { return true; }
-  bool number_float(number_float_t, const string_t&) override { return true; }
-  bool string(string_t&) override { return true; }
-  bool binary(binary_t&) override { return true; }
-  bool start_object(std::size_t) override {
-    keys_.emplace_back();
-    return enter();
-  }
-  bool key(string_t& name) override {
-    if (keys_.back().insert(name).second) return true;
-    return fail(name + ": is there twice");
-  }
-  bool end_object() override {
-    keys_.pop_back();
-    return leave();
-  }
-  bool start_array(std::size_t) override { return enter(); }
-  bool end_array() override { return leave(); }
-  bool parse_error(std::size_t position, const std::string&, const Json::exception&) override {
-    return fail("not JSON, from byte " + std::to_string(position));
-  }
-  const std::string& why() const { return why_; }
-
- private:
-  bool enter() { return ++depth_ <= kDepthMax || fail("nested deeper than 16 levels"); }
-  bool leave() {
-    --depth_;
-    return true;
-  }
-  bool fail(std::string why) {
-    if (why_.empty()) why_ = std::move(why);
-    return false;
-  }
-
-  int depth_ = 0;
-  std::vector<std::set<std::string>> keys_{};
-  std::string why_{};
-};
+std::string plain(const JsonValue& value) { return std::string(value.text); }
 
 // The members of one object, with their types checked; remembers which were asked for.
 class Members {
  public:
-  explicit Members(Json& object) : object_(object) {}
+  explicit Members(const JsonValue& object) : object_(object) {}
 
   // Null counts as not there.
-  Json* find(const std::string& key) {
+  const JsonValue* find(const std::string& key) {
     seen_.insert(key);
-    const auto member = object_.find(key);
-    return member == object_.end() || member->is_null() ? nullptr : &*member;
+    const JsonValue* member = object_.find(key);
+    return member == nullptr || member->is(Type::null) ? nullptr : member;
   }
   Result<std::string> text(const std::string& key) {
-    Json* value = find(key);
+    const JsonValue* value = find(key);
     if (value == nullptr) return std::string();
-    if (!value->is_string()) return invalid(key, "must be a string");
-    return value->get<std::string>();
+    if (!value->is(Type::text)) return invalid(key, "must be a string");
+    return plain(*value);
   }
-  // The bytes are wiped from the document, too.
   Result<Secret> secret(const std::string& key) {
-    Json* value = find(key);
+    const JsonValue* value = find(key);
     if (value == nullptr) return Secret();
-    if (!value->is_string()) return invalid(key, "must be a string");
-    auto& bytes = value->get_ref<std::string&>();
-    Secret secret(bytes);
-    std::fill(bytes.begin(), bytes.end(), '\0');
-    return secret;
+    if (!value->is(Type::text)) return invalid(key, "must be a string");
+    return Secret(value->text);
   }
   Result<bool> flag(const std::string& key) {
-    Json* value = find(key);
+    const JsonValue* value = find(key);
     if (value == nullptr) return false;
-    if (!value->is_boolean()) return invalid(key, "must be true or false");
-    return value->get<bool>();
+    if (!value->is(Type::boolean)) return invalid(key, "must be true or false");
+    return value->flag;
   }
   const std::set<std::string>& seen() const { return seen_; }
-  const Json& object() const { return object_; }
+  const JsonValue& object() const { return object_; }
 
  private:
-  Json& object_;
+  const JsonValue& object_;
   std::set<std::string> seen_{};
 };
 
-Result<std::uint16_t> to_lun(const std::string& key, const Json& value) {
+// A number or a text of digits.
+Result<std::uint16_t> to_lun(const std::string& key, const JsonValue& value) {
   std::optional<std::uint64_t> number;
-  if (value.is_number_unsigned()) number = value.get<std::uint64_t>();
-  if (value.is_string()) number = parse_number<std::uint64_t>(value.get_ref<const std::string&>());
+  if (value.is(Type::number) || value.is(Type::text)) {
+    number = parse_number<std::uint64_t>(value.text);
+  }
   if (!number) return invalid(key, "must be a LUN: a number from 0 to 16383");
   if (*number > kLunMax) return invalid(key, std::to_string(*number) + " is beyond 16383");
   return static_cast<std::uint16_t>(*number);
 }
 
-Result<std::string> to_text(const std::string& key, const Json& value) {
-  if (!value.is_string()) return invalid(key, "must hold strings");
-  return value.get<std::string>();
+Result<std::string> to_text(const std::string& key, const JsonValue& value) {
+  if (!value.is(Type::text)) return invalid(key, "must hold strings");
+  return plain(value);
 }
 
 // "target_portals" and its like; empty if it is not there.
-Result<std::vector<Json>> list_of(Members& members, const std::string& key) {
-  Json* value = members.find(key);
-  if (value == nullptr) return std::vector<Json>{};
-  if (!value->is_array()) return invalid(key, "must be a list");
-  if (value->empty()) return invalid(key, "is empty");
-  if (value->size() > kPathsMax) return invalid(key, "has more than 64 entries");
-  return value->get<std::vector<Json>>();
+Result<std::span<const JsonValue>> list_of(Members& members, const std::string& key) {
+  const JsonValue* value = members.find(key);
+  if (value == nullptr) return std::span<const JsonValue>{};
+  if (!value->is(Type::list)) return invalid(key, "must be a list");
+  if (value->items.empty()) return invalid(key, "is empty");
+  if (value->items.size() > kPathsMax) return invalid(key, "has more than 64 entries");
+  return std::span<const JsonValue>(value->items);
 }
 
-Status add_path(VolumeSpec& spec, const std::string& suffix, const Json& portal, const Json& target,
-                const Json& lun) {
+Status add_path(VolumeSpec& spec, const std::string& suffix, const JsonValue& portal,
+                const JsonValue& target, const JsonValue& lun) {
   PathSpec path;
   HAWSER_TRY_ASSIGN(const std::string portal_text, to_text("target_portal" + suffix, portal));
   Result<Portal> parsed = parse_portal(portal_text);
@@ -152,12 +105,12 @@ Status add_path(VolumeSpec& spec, const std::string& suffix, const Json& portal,
 }
 
 Status read_paths(Members& members, VolumeSpec& spec) {
-  HAWSER_TRY_ASSIGN(const std::vector<Json> portals, list_of(members, "target_portals"));
-  HAWSER_TRY_ASSIGN(const std::vector<Json> targets, list_of(members, "target_iqns"));
-  HAWSER_TRY_ASSIGN(const std::vector<Json> luns, list_of(members, "target_luns"));
-  Json* portal = members.find("target_portal");
-  Json* target = members.find("target_iqn");
-  Json* lun = members.find("target_lun");
+  HAWSER_TRY_ASSIGN(const std::span<const JsonValue> portals, list_of(members, "target_portals"));
+  HAWSER_TRY_ASSIGN(const std::span<const JsonValue> targets, list_of(members, "target_iqns"));
+  HAWSER_TRY_ASSIGN(const std::span<const JsonValue> luns, list_of(members, "target_luns"));
+  const JsonValue* portal = members.find("target_portal");
+  const JsonValue* target = members.find("target_iqn");
+  const JsonValue* lun = members.find("target_lun");
   if (portals.empty()) {
     if (!targets.empty() || !luns.empty()) return invalid("target_portals", "missing");
     if (portal == nullptr) return invalid("target_portal", "missing");
@@ -172,6 +125,8 @@ Status read_paths(Members& members, VolumeSpec& spec) {
     return invalid(key, "has " + std::to_string(size) + " entries, target_portals has " +
                             std::to_string(portals.size()));
   };
+  // A list is what the controller knows; one portal alone is where to ask.
+  spec.discovery = false;
   HAWSER_TRY(check("target_iqns", targets.size(), target != nullptr));
   HAWSER_TRY(check("target_luns", luns.size(), lun != nullptr));
   for (std::size_t i = 0; i < portals.size(); ++i) {
@@ -197,6 +152,23 @@ Result<std::optional<Chap>> read_chap(Members& members, const std::string& prefi
   return {std::move(chap)};
 }
 
+// One name, or a list of them.
+Status read_ifaces(Members& members, VolumeSpec& spec) {
+  const JsonValue* value = members.find("iface");
+  if (value == nullptr || (value->is(Type::text) && value->text.empty())) return ok();
+  const bool is_list = value->is(Type::list);
+  if (is_list && value->items.empty()) return invalid("iface", "is empty");
+  if (is_list && value->items.size() > kIfacesMax) {
+    return invalid("iface", "has more than 16 entries");
+  }
+  spec.ifaces.clear();
+  for (const JsonValue& one : is_list ? std::span(value->items) : std::span(value, 1)) {
+    if (!one.is(Type::text)) return invalid("iface", "must be a string, or a list of strings");
+    spec.ifaces.push_back(plain(one));
+  }
+  return ok();
+}
+
 Status read_modes(Members& members, VolumeSpec& spec) {
   HAWSER_TRY_ASSIGN(const std::string access, members.text("access_mode"));
   if (access == "ro") spec.access_mode = AccessMode::read_only;
@@ -212,32 +184,36 @@ Status read_modes(Members& members, VolumeSpec& spec) {
   HAWSER_TRY_ASSIGN(spec.enforce_multipath, members.flag("enforce_multipath"));
   HAWSER_TRY_ASSIGN(spec.volume_id, members.text("volume_id"));
   HAWSER_TRY_ASSIGN(spec.expected_wwid, members.text("expected_wwid"));
-  HAWSER_TRY_ASSIGN(const std::string iface, members.text("iface"));
-  if (!iface.empty()) spec.iface = iface;
-  if (const Json* value = members.find("min_paths")) {
-    if (!value->is_number_unsigned() || value->get<std::uint64_t>() > kPathsMax) {
+  HAWSER_TRY(read_ifaces(members, spec));
+  if (members.find("discovery") != nullptr) {
+    HAWSER_TRY_ASSIGN(spec.discovery, members.flag("discovery"));
+  }
+  if (const JsonValue* value = members.find("min_paths")) {
+    spec.min_paths = value->is(Type::number) ? parse_number<std::uint32_t>(value->text)
+                                             : std::optional<std::uint32_t>();
+    if (!spec.min_paths || *spec.min_paths > kPathsMax) {
       return invalid("min_paths", "must be a number from 1 to 64");
     }
-    spec.min_paths = value->get<std::uint32_t>();
   }
-  if (const Json* value = members.find("grace_s")) {
-    const double seconds = value->is_number() ? value->get<double>() : -1;
-    if (!(seconds >= 0 && seconds <= kGraceMaxS)) {
+  if (const JsonValue* value = members.find("grace_s")) {
+    const std::optional<double> seconds =
+        value->is(Type::number) ? parse_number<double>(value->text) : std::optional<double>();
+    if (!seconds || !(*seconds >= 0 && *seconds <= kGraceMaxS)) {
       return invalid("grace_s", "must be a number of seconds from 0 to 86400");
     }
-    spec.grace = std::chrono::nanoseconds(std::llround(seconds * 1e9));
+    spec.grace = std::chrono::nanoseconds(std::llround(*seconds * 1e9));
   }
   return ok();
 }
 
 // Names only: a value may be a secret.
 void note_ignored(const Members& members, VolumeSpec& spec) {
-  for (const auto& [key, value] : members.object().items()) {
+  for (const std::string& key : members.object().keys) {
     if (!members.seen().contains(key)) spec.notes.push_back("key '" + key + "' is ignored");
   }
 }
 
-Result<VolumeSpec> read_spec(Json& object) {
+Result<VolumeSpec> read_spec(const JsonValue& object) {
   Members members(object);
   VolumeSpec spec;
   HAWSER_TRY(read_paths(members, spec));
@@ -249,23 +225,31 @@ Result<VolumeSpec> read_spec(Json& object) {
   return spec;
 }
 
+// Its own frame: what it leaves on the stack can be wiped once it has returned.
+__attribute__((noinline)) Result<VolumeSpec> parse(std::string_view text) {
+  const Result<JsonValue> document = parse_json(text);
+  if (!document) return invalid("specification", document.error().message());
+  if (!document->is(Type::object)) return invalid("specification", "must be a JSON object");
+  const JsonValue* type = document->find("driver_volume_type");
+  if (type == nullptr) return read_spec(*document);
+
+  if (!type->is(Type::text) || type->text != "iscsi") {
+    return invalid("driver_volume_type", "must be \"iscsi\"");
+  }
+  const JsonValue* data = document->find("data");
+  if (data == nullptr || !data->is(Type::object)) return invalid("data", "must be an object");
+  return read_spec(*data);
+}
+
 }  // namespace
 
 Result<VolumeSpec> parse_volume_spec(std::string_view json) {
   if (json.size() > kSpecBytesMax) {
     return invalid("specification", "is larger than 1 MiB");
   }
-  Checker checker;
-  if (!Json::sax_parse(json, &checker)) return invalid("specification", checker.why());
-  Json document = Json::parse(json, nullptr, /*allow_exceptions=*/false);
-  if (!document.is_object()) return invalid("specification", "must be a JSON object");
-  if (!document.contains("driver_volume_type")) return read_spec(document);
-
-  const Json& type = document["driver_volume_type"];
-  if (type != "iscsi") return invalid("driver_volume_type", "must be \"iscsi\"");
-  const auto data = document.find("data");
-  if (data == document.end() || !data->is_object()) return invalid("data", "must be an object");
-  return read_spec(*data);
+  Result<VolumeSpec> spec = parse(json);
+  wipe_dead_stack();
+  return spec;
 }
 
 }  // namespace hawser

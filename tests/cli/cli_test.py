@@ -122,8 +122,11 @@ class Specification(Case):
             (["--target", TARGET, "--lun", "0x1", *portal], "--lun"),
             (["--target", TARGET, "--lun", "1", "--portal", "fe80::1:3260"], "--portal"),
             (["--target", TARGET, "--lun", "1", "--portal", "10.0.0.1:70000"], "--portal"),
-            ([*WORDS, *portal], "twice"),
-            ([*WORDS, "--min-paths", "2"], "min_paths"),
+            ([*WORDS, "--portal", "127.0.0.2:9", "--min-paths", "3"], "min_paths"),
+            ([*WORDS, "--discovery", "off", "--min-paths", "2"], "min_paths"),
+            ([*WORDS, "--discovery", "maybe"], "--discovery"),
+            ([*WORDS, "--iface", "a/b"], "iface"),
+            ([*WORDS, "--spec", "-", "--iface", "default"], "--spec"),
             ([*WORDS, "--spec", "-"], "--spec"),
         ]:
             self.check_refused(["attach", *words], named)

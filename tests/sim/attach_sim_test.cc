@@ -105,6 +105,71 @@ TEST(AttachSimTest, one_fault_with_a_wwid_that_was_known_before) {
   run({"known_wwid", with_known_wwid(), sim_spec(2)});
 }
 
+// One of the portals that the target lists is dead.
+SimWorld with_advertised_portals() {
+  SimWorld world = sim_world();
+  world.advertised = {{kTarget, {"10.0.1.2", "10.0.2.2", "10.0.3.2"}},
+                      {"iqn.2026-11.org.example:other", {"10.0.1.2", "10.0.4.2"}}};
+  world.dead_portals = {"10.0.2.2"};
+  return world;
+}
+
+TEST(AttachSimTest, one_fault_with_a_discovery) {
+  VolumeSpec spec = sim_spec(1);
+  spec.discovery.reset();
+  run({"discovery", with_advertised_portals(), spec});
+}
+
+TEST(AttachSimTest, one_fault_with_two_ifaces) {
+  VolumeSpec spec = sim_spec(1);
+  spec.ifaces = {"nic1", "nic2"};
+  run({"two_ifaces", sim_world(), spec});
+}
+
+// What a good run makes of a world: the portals of the paths, "-" before those that did not come.
+std::string portals_of(SimWorld world, const VolumeSpec& spec, const AttachOptions& options = {}) {
+  Choices choices;
+  choices.next_run();
+  Faults faults(choices, 0);
+  SimProcess process(world, faults);
+  const Result<Attachment> made = attach(process.ctx(), process.environment(), spec, options);
+  if (!made) return std::string(to_string(made.error().code()));
+  std::string portals;
+  for (const PathReport& path : made->paths)
+    portals += (path.state == "active" ? " " : " -") + to_string(path.portal);
+  return portals;
+}
+
+TEST(AttachSimTest, one_portal_is_asked_for_the_others_of_its_target) {
+  VolumeSpec spec = sim_spec(1);
+  spec.discovery.reset();
+  const SimWorld world = with_advertised_portals();
+  EXPECT_EQ(portals_of(world, spec), " 10.0.1.2:3260,1 -10.0.2.2:3260,1 10.0.3.2:3260,1");
+  EXPECT_EQ(portals_of(world, spec, {.multipath = Multipath::off}), " 10.0.1.2:3260");
+  EXPECT_EQ(portals_of(sim_world(), spec), " 10.0.1.2:3260");  // It lists nothing.
+
+  spec.min_paths = 3;
+  EXPECT_EQ(portals_of(world, spec), "unavailable");
+  spec.discovery = false;
+  EXPECT_EQ(portals_of(world, spec), "invalid_argument");
+}
+
+TEST(AttachSimTest, of_several_portals_that_are_asked_one_has_to_answer) {
+  VolumeSpec spec = sim_spec(2);
+  spec.discovery = true;
+  EXPECT_EQ(portals_of(with_advertised_portals(), spec),
+            " 10.0.1.2:3260,1 -10.0.2.2:3260,1 10.0.3.2:3260,1");
+  spec.paths.erase(spec.paths.begin());  // The dead one alone.
+  EXPECT_EQ(portals_of(with_advertised_portals(), spec), "unavailable");
+}
+
+TEST(AttachSimTest, a_portal_that_is_named_twice_is_one_path) {
+  VolumeSpec spec = sim_spec(2);
+  spec.paths.push_back(spec.paths[0]);
+  spec.paths.back().portal.group = 7;
+  EXPECT_EQ(portals_of(sim_world(), spec), " 10.0.1.2:3260,7 10.0.2.2:3260");
+}
+
 TEST(AttachSimTest, two_faults_on_a_clean_host) {
   run({"clean_twice", sim_world(), sim_spec(2), {}, 2});
 }

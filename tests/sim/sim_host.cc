@@ -31,7 +31,7 @@ class SimCrew final : public Crew {
 };
 
 std::string record_name(const LoginRequest& request) {
-  return request.target + "," + request.address;
+  return request.target + "," + request.address + "," + request.iface;
 }
 
 std::vector<MapPathStatus> all_active(const MapTable& table) {
@@ -79,6 +79,11 @@ Result<std::vector<std::string>> SimHost::resolve(const Ctx& ctx, const std::str
   return std::vector<std::string>{name};
 }
 
+Status SimHost::check_iface(const Ctx& ctx, const std::string&) {
+  HAWSER_TRY(enter(ctx));
+  return faults_.look();
+}
+
 Result<std::vector<Session>> SimHost::sessions(const Ctx& ctx) {
   HAWSER_TRY(enter(ctx));
   HAWSER_TRY(faults_.look());
@@ -93,7 +98,8 @@ Result<std::vector<Session>> SimHost::sessions(const Ctx& ctx) {
 Result<Session> SimHost::login(const Ctx& ctx, const LoginRequest& request) {
   HAWSER_TRY(enter(ctx));
   for (const auto& [sid, session] : world_.sessions) {
-    if (session.target == request.target && session.address == request.address) {
+    if (session.target == request.target && session.address == request.address &&
+        session.iface == request.iface) {
       return Error(Errc::already_exists, "session exists").with_iscsi_status(15);
     }
   }
@@ -158,11 +164,19 @@ Result<SessionReport::Counters> SimHost::counters(const Ctx& ctx, std::uint32_t)
   return SessionReport::Counters{};
 }
 
-Result<std::vector<DiscoveredTarget>> SimHost::discover(const Ctx& ctx, const Portal&,
+Result<std::vector<DiscoveredTarget>> SimHost::discover(const Ctx& ctx, const Portal& portal,
                                                         const std::optional<Chap>&) {
   HAWSER_TRY(enter(ctx));
   HAWSER_TRY(faults_.look());
-  return std::vector<DiscoveredTarget>{};
+  if (world_.dead_portals.contains(portal.host)) return Error(Errc::unavailable, "no answer");
+  std::vector<DiscoveredTarget> targets;
+  for (const auto& [name, addresses] : world_.advertised) {
+    DiscoveredTarget target{.target = name};
+    for (const std::string& address : addresses)
+      target.portals.push_back({.host = address, .group = 1});
+    targets.push_back(std::move(target));
+  }
+  return targets;
 }
 
 Result<bool> SimHost::has_node_record(const Ctx& ctx, const LoginRequest& request) {

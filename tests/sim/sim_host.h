@@ -25,6 +25,7 @@ class SimHost final : public Host {
   Status pause(const Ctx& ctx, std::chrono::milliseconds time) override;
   Status check_ready(const Ctx& ctx, Multipath multipath) override;
   Result<std::vector<std::string>> resolve(const Ctx& ctx, const std::string& name) override;
+  Status check_iface(const Ctx& ctx, const std::string& name) override;
 
   Result<std::vector<Session>> sessions(const Ctx& ctx) override;
   Result<Session> login(const Ctx& ctx, const LoginRequest& request) override;

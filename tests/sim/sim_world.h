@@ -18,6 +18,7 @@ struct SimWorld {
   // --- the storage behind the network; never changed by the code under test ---
   std::map<std::string, std::map<std::uint32_t, std::string>> targets{};  // IQN, LUN: unit name.
   std::set<std::string> dead_portals{};                                   // Addresses.
+  std::map<std::string, std::vector<std::string>> advertised{};  // IQN: what SendTargets lists.
 
   // --- this host ---
   std::map<std::uint32_t, Session> sessions{};

@@ -34,6 +34,7 @@ inline constexpr const char* kUnit = "our-unit";
 
 inline VolumeSpec sim_spec(int portals, std::uint16_t lun = 1) {
   VolumeSpec spec;
+  spec.discovery = false;  // These are all; also if it is one.
   for (int i = 1; i <= portals; ++i) {
     spec.paths.push_back(
         {.portal = {.host = "10.0." + std::to_string(i) + ".2"}, .target = kTarget, .lun = lun});

@@ -28,7 +28,8 @@ PathReport active_path() {
           .sid = 4,
           .hctl = "3:0:0:0",
           .device = "sdb",
-          .login_time = 38123us};
+          .login_time = 38123us,
+          .iface = "default"};
 }
 
 Error login_error() {
@@ -66,7 +67,8 @@ TEST(CliJson, an_attachment_reads_as_the_contract_says) {
       R"("scsi_wwn":"3600a0b80000f0e7d00000a5e4b2c5d7f","size":1073741824,"read_only":false,)"
       R"("multipath":true,"degraded":false,)"
       R"("paths":[{"portal":"10.0.1.2:3260,1","target":"iqn.2004-10.org.example:volume","lun":0,)"
-      R"("state":"active","sid":4,"hctl":"3:0:0:0","device":"sdb","login_ms":38.1,"error":null}],)"
+      R"("state":"active","sid":4,"hctl":"3:0:0:0","device":"sdb","login_ms":38.1,"error":null,)"
+      R"("iface":"default"}],)"
       R"("warnings":[],"elapsed_ms":402.0,"engine":"iscsid","status":"attached",)"
       R"("volume_id":null,"already_attached":false})");
 }

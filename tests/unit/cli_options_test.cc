@@ -136,6 +136,21 @@ TEST_F(CliSpec, words_become_a_volume_with_a_path_for_each_portal) {
   EXPECT_EQ(spec->expected_wwid, "3600");
 }
 
+TEST_F(CliSpec, ifaces_and_discovery_are_part_of_it) {
+  const std::vector<const char*> words{
+      "attach", "--target", "iqn.2004-10.org.example:v", "--portal", "10.0.0.1", "--lun", "1"};
+  EXPECT_EQ(read(parsed(words))->ifaces, std::vector<std::string>{"default"});
+  EXPECT_EQ(read(parsed(words))->discovery, std::nullopt);
+
+  auto more = words;
+  for (const char* word : {"--iface", "nic1", "--iface", "nic2", "--discovery", "off"})
+    more.push_back(word);
+  const auto spec = read(parsed(more));
+  ASSERT_TRUE(spec) << spec.error().message();
+  EXPECT_EQ(spec->ifaces, (std::vector<std::string>{"nic1", "nic2"}));
+  EXPECT_EQ(spec->discovery, false);
+}
+
 TEST_F(CliSpec, a_lun_has_a_limit) {
   const auto spec = read(parsed({"attach", "--target", "iqn.2004-10.org.example:v", "--portal",
                                  "10.0.0.1", "--lun", "16384"}));

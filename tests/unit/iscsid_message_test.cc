@@ -95,6 +95,38 @@ TEST(IscsidMessageTest, a_login_has_its_values_where_each_release_looks_for_them
   }
 }
 
+TEST(IscsidMessageTest, what_an_iface_stands_for_is_where_each_release_looks_for_it) {
+  struct Case {
+    const char* releases;
+    std::size_t netdev, hwaddress, initiator_name;
+  };
+  const Case cases[] = {
+      {"2.0.875", 3416, 14496, 14786},         {"2.0.876 to 2.1.0", 3416, 14500, 14790},
+      {"2.1.1 to 2.1.10", 3432, 14516, 14806}, {"2.1.11", 3440, 14524, 14814},
+      {"2.1.12", 3456, 14540, 14830},          {"2.1.13", 3464, 14548, 14838},
+      {"2.1.13 (musl)", 2688, 7612, 7902},
+  };
+  LoginRequest login = simple_login();
+  login.iface = "nic1";
+  login.binding = {.transport = "iser",
+                   .netdev = "fifteen-bytes-x",
+                   .hwaddress = "52:54:00:12:34:56",
+                   .initiator_name = "iqn.2004-10.test:host"};
+  for (const Case& c : cases) {
+    SCOPED_TRACE(c.releases);
+    const IscsidLayout& layout = layout_of(c.releases);
+
+    const Result<std::string> request = encode_login(layout, login);
+
+    ASSERT_TRUE(request);
+    EXPECT_EQ(text(*request, layout, F::iface_name), "nic1");
+    EXPECT_EQ(text(*request, layout, F::transport_name), "iser");
+    EXPECT_STREQ(request->c_str() + c.netdev, "fifteen-bytes-x");
+    EXPECT_STREQ(request->c_str() + c.hwaddress, "52:54:00:12:34:56");
+    EXPECT_STREQ(request->c_str() + c.initiator_name, "iqn.2004-10.test:host");
+  }
+}
+
 // Zero in any of these would switch a protection off, or make the login fail.
 TEST(IscsidMessageTest, no_value_that_matters_is_left_at_zero) {
   const IscsidLayout& layout = layout_of("2.1.13");
@@ -169,6 +201,11 @@ TEST(IscsidMessageTest, what_iscsid_would_not_check_is_refused) {
       {"newline in target", [](auto& l, auto&) { l.target += "\nx"; }},
       {"no iface", [](auto& l, auto&) { l.iface.clear(); }},
       {"iface of 65 bytes", [](auto& l, auto&) { l.iface = std::string(65, 'x'); }},
+      {"no transport", [](auto& l, auto&) { l.binding.transport.clear(); }},
+      {"NIC of 16 bytes", [](auto& l, auto&) { l.binding.netdev = std::string(16, 'x'); }},
+      {"MAC of 18 bytes", [](auto& l, auto&) { l.binding.hwaddress = std::string(18, 'x'); }},
+      {"initiator of 224 bytes",
+       [](auto& l, auto&) { l.binding.initiator_name = std::string(224, 'x'); }},
       {"login timeout 0", [](auto& l, auto&) { l.login_timeout = std::chrono::seconds(0); }},
       {"negative recovery", [](auto& l, auto&) { l.recovery_timeout = std::chrono::seconds(-1); }},
       {"no username", [](auto&, auto& c) { c.username.clear(); }},
@@ -353,6 +390,34 @@ TEST(IscsidMessageTest, results_say_whose_turn_it_is) {
     EXPECT_EQ(error.iscsi_status(), item.result);
     EXPECT_EQ(error.outcome(), Outcome::unchanged);
     EXPECT_THAT(error.message(), HasSubstr("result " + std::to_string(item.result) + ":"));
+  }
+}
+
+TEST(IscsidMessageTest, a_login_that_was_refused_says_which_side_refused) {
+  const Chap both = mutual();
+  const Chap one_way{.username = "user", .password = Secret("secret-out-1")};
+  const auto text = [](int result, const Chap* chap) {
+    return login_error(result, chap).message();
+  };
+  EXPECT_THAT(text(24, nullptr), HasSubstr("the target refused us: it asks for CHAP"));
+  EXPECT_THAT(text(24, &one_way), HasSubstr("the target refused our CHAP credentials"));
+  EXPECT_THAT(text(24, &both), HasSubstr("the target refused our CHAP credentials"));
+  EXPECT_THAT(text(19, &both), HasSubstr("this host refused the target"));
+  EXPECT_THAT(text(19, &one_way), ::testing::Not(HasSubstr("this host refused")));
+  EXPECT_EQ(login_error(19, &both).code(), Errc::unauthenticated);
+  EXPECT_EQ(login_error(19, nullptr).code(), Errc::protocol);
+  EXPECT_EQ(login_error(24, &both).iscsi_status(), 24);
+}
+
+TEST(IscsidMessageTest, a_link_local_address_keeps_its_zone) {
+  LoginRequest login = simple_login();
+  login.address = "fe80::2%eth1";
+  const Result<std::string> request = encode_login(common(), login);
+  ASSERT_TRUE(request) << request.error().message();
+  EXPECT_EQ(text(*request, common(), F::address), "fe80::2%eth1");
+  for (const char* wrong : {"fe80::2%", "10.0.0.1%eth1", "eth1%fe80::2", "fe80::2%et h"}) {
+    login.address = wrong;
+    EXPECT_FALSE(encode_login(common(), login)) << wrong;
   }
 }
 

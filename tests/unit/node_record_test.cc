@@ -81,6 +81,17 @@ TEST(NodeRecordTest, a_value_that_open_iscsi_would_read_differently_is_refused) 
   }
 }
 
+TEST(NodeRecordTest, what_the_iface_stands_for_is_in_it) {
+  LoginRequest login = simple_login();
+  login.binding = {.transport = "iser", .netdev = "eth1"};
+  const Result<std::string> text = encode_node_record(login);
+  ASSERT_TRUE(text);
+  EXPECT_THAT(*text, HasSubstr("iface.transport_name = iser\niface.net_ifacename = eth1\n"));
+
+  login.binding.netdev = "eth1\nnode.startup = automatic";
+  EXPECT_FALSE(encode_node_record(login));
+}
+
 TEST(NodeRecordTest, a_record_has_the_place_where_iscsiadm_looks) {
   const Result<NodeRecordPath> path = node_record_path(simple_login());
 

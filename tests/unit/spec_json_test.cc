@@ -50,6 +50,28 @@ TEST(SpecJsonTest, a_portal_named_twice_is_one) {
   EXPECT_EQ(spec->notes.size(), 1u);
 }
 
+TEST(SpecJsonTest, a_list_is_complete_unless_it_says_otherwise) {
+  const std::string rest = R"("target_iqn": "iqn.x", "target_lun": 0)";
+  EXPECT_EQ(parse_volume_spec(R"({"target_portal": "h", )" + rest + "}")->discovery, std::nullopt);
+  EXPECT_EQ(parse_volume_spec(R"({"target_portals": ["h"], )" + rest + "}")->discovery, false);
+  EXPECT_EQ(
+      parse_volume_spec(R"({"target_portals": ["h"], "discovery": true, )" + rest + "}")->discovery,
+      true);
+  EXPECT_EQ(
+      parse_volume_spec(R"({"target_portal": "h", "discovery": false, )" + rest + "}")->discovery,
+      false);
+}
+
+TEST(SpecJsonTest, ifaces_are_one_or_a_list) {
+  using Names = std::vector<std::string>;
+  const std::string rest = R"("target_portal": "h", "target_iqn": "iqn.x", "target_lun": 0)";
+  EXPECT_EQ(parse_volume_spec("{" + rest + "}")->ifaces, Names{"default"});
+  EXPECT_EQ(parse_volume_spec(R"({"iface": "", )" + rest + "}")->ifaces, Names{"default"});
+  EXPECT_EQ(parse_volume_spec(R"({"iface": "nic1", )" + rest + "}")->ifaces, Names{"nic1"});
+  EXPECT_EQ(parse_volume_spec(R"({"iface": ["nic1", "nic2"], )" + rest + "}")->ifaces,
+            (Names{"nic1", "nic2"}));
+}
+
 TEST(SpecJsonTest, every_refusal_names_the_key) {
   struct Case {
     std::string json;
@@ -91,6 +113,12 @@ TEST(SpecJsonTest, every_refusal_names_the_key) {
       {"{" + base + R"(, "min_paths": 65})", "min_paths"},
       {"{" + base + R"(, "grace_s": -1})", "grace_s"},
       {"{" + base + R"(, "iface": "a/b"})", "iface"},
+      {"{" + base + R"(, "iface": ["a", 3]})", "iface"},
+      {"{" + base + R"(, "iface": {"a": 3}})", "iface"},
+      {"{" + base + R"(, "iface": []})", "iface"},
+      {"{" + base + R"(, "discovery": "yes"})", "discovery"},
+      {R"({"target_portals": ["h", "h"], "target_iqn": "iqn.x", "target_luns": [0, 1]})",
+       "target_luns"},
       {R"({"driver_volume_type": "rbd", "data": {}})", "driver_volume_type"},
       {R"({"driver_volume_type": "iscsi"})", "data"},
   };

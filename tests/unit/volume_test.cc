@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "model/lun.h"
+#include "model/path_count.h"
 
 namespace hawser {
 namespace {
@@ -28,7 +29,11 @@ TEST(VolumeTest, each_rule_is_checked_and_names_its_field) {
       {"target_iqn", [](VolumeSpec& s) { s.paths[0].target = "iqn.a/../b"; }},
       {"target_iqn", [](VolumeSpec& s) { s.paths[0].target = "iqn." + std::string(220, 'x'); }},
       {"target_lun", [](VolumeSpec& s) { s.paths[0].lun = 16384; }},
-      {"target_portals", [](VolumeSpec& s) { s.paths.push_back(s.paths[0]); }},
+      {"target_luns",
+       [](VolumeSpec& s) {
+         s.paths.push_back(s.paths[0]);
+         s.paths.back().lun = 2;
+       }},
       {"target_portals", [](VolumeSpec& s) { s.paths.resize(65, s.paths[0]); }},
       {"auth_password", [](VolumeSpec& s) { s.chap = Chap{.username = "u"}; }},
       {"auth_username", [](VolumeSpec& s) { s.chap = Chap{.password = Secret("p")}; }},
@@ -41,7 +46,12 @@ TEST(VolumeTest, each_rule_is_checked_and_names_its_field) {
        [](VolumeSpec& s) {
          s.chap = Chap{.username = "u", .password = Secret(std::string(256, 'p'))};
        }},
-      {"iface", [](VolumeSpec& s) { s.iface = "../x"; }},
+      {"iface",
+       [](VolumeSpec& s) {
+         s.ifaces = {"default", "../x"};
+       }},
+      {"iface", [](VolumeSpec& s) { s.ifaces.clear(); }},
+      {"iface", [](VolumeSpec& s) { s.ifaces.resize(17, "default"); }},
       {"min_paths", [](VolumeSpec& s) { s.min_paths = 3; }},
       {"min_paths", [](VolumeSpec& s) { s.min_paths = 0; }},
       {"grace_s", [](VolumeSpec& s) { s.grace = std::chrono::seconds(-1); }},
@@ -65,6 +75,46 @@ TEST(VolumeTest, limits_themselves_are_allowed) {
   spec.paths[0].target = "iqn." + std::string(219, 'x');
   spec.min_paths = 2;
   EXPECT_TRUE(validate(spec));
+}
+
+TEST(VolumeTest, a_path_that_is_named_twice_counts_once) {
+  VolumeSpec spec = good();
+  spec.paths.push_back(spec.paths[0]);
+  spec.paths.back().portal.group = 1;
+  EXPECT_TRUE(validate(spec));
+  EXPECT_EQ(attachment_id(spec), attachment_id(good()));
+  EXPECT_EQ(paths_at_most(spec), 2u);
+}
+
+TEST(VolumeTest, min_paths_may_count_what_is_not_known_yet) {
+  VolumeSpec spec = good();
+  spec.min_paths = 3;
+  EXPECT_FALSE(validate(spec));
+
+  spec.ifaces = {"a", "b", "a"};
+  spec.min_paths = 4;
+  EXPECT_TRUE(validate(spec));
+  spec.min_paths = 5;
+  EXPECT_FALSE(validate(spec));
+
+  VolumeSpec asking = good();
+  asking.min_paths = 3;
+  asking.discovery = true;
+  EXPECT_TRUE(validate(asking));
+
+  VolumeSpec named = good();
+  named.paths[1].portal.host = "array.example";
+  named.min_paths = 3;
+  EXPECT_TRUE(validate(named));
+}
+
+TEST(VolumeTest, one_portal_alone_is_asked_for_more) {
+  VolumeSpec spec = good();
+  EXPECT_FALSE(wants_discovery(spec));
+  spec.paths.pop_back();
+  EXPECT_TRUE(wants_discovery(spec));
+  spec.discovery = false;
+  EXPECT_FALSE(wants_discovery(spec));
 }
 
 TEST(VolumeTest, the_id_is_that_of_targets_and_luns_whatever_the_portals) {

@@ -10,7 +10,7 @@ Result<Output> run_discover(const Run& run) {
   HAWSER_TRY_ASSIGN(const Portal portal, parse_portal_option(options.portals.front()));
   std::optional<Chap> chap;
   if (!options.chap_file.empty()) {
-    HAWSER_TRY_ASSIGN(chap, read_chap_file(run.ctx, options.chap_file));
+    HAWSER_TRY_ASSIGN(chap, read_chap_file(run.ctx, "--chap-file", options.chap_file));
   }
   HAWSER_TRY_ASSIGN(Client client, open_client(run));
   HAWSER_TRY_ASSIGN(const std::vector<DiscoveredTarget> targets,

@@ -58,6 +58,7 @@ Json path_object(const PathReport& path) {
       {"device", or_null(path.device)},
       {"login_ms", path.login_time ? milliseconds(*path.login_time) : Json(nullptr)},
       {"error", path.error ? error_object(*path.error) : Json(nullptr)},
+      {"iface", or_null(path.iface)},
   };
 }
 

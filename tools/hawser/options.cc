@@ -16,6 +16,7 @@ constexpr double kSecondsMax = 366 * 86400.0;
 // The words as they were typed. CLI11 only sorts them: its conversions take octal numbers, and
 // "nan" for a number of seconds.
 struct Words {
+  std::string discovery{};
   std::string timeout{};
   std::string engine = "iscsid";
   std::string log_level{};
@@ -89,6 +90,11 @@ Status convert_common(const Words& words, Invocation& invocation) {
 }
 
 Status convert_attach(const Words& words, Invocation& invocation) {
+  if (!words.discovery.empty()) {
+    HAWSER_TRY_ASSIGN(
+        invocation.spec.discovery,
+        parse_choice<bool>("--discovery", words.discovery, {{"on", true}, {"off", false}}));
+  }
   if (!words.multipath.empty()) {
     using enum Multipath;
     HAWSER_TRY_ASSIGN(
@@ -114,14 +120,14 @@ Status convert_attach(const Words& words, Invocation& invocation) {
 Status check_subject(const Invocation& invocation) {
   const bool has_id = !invocation.id.empty();
   if (has_id && invocation.spec.is_given()) return invalid("ID: cannot go with a specification");
-  if (has_id && !invocation.spec.chap_file.empty()) {
-    return invalid("--chap-file: cannot go with an ID");
+  if (has_id && invocation.spec.has_details()) {
+    return invalid("ID: cannot go with --chap-file, --discovery-chap-file, --iface or --discovery");
   }
   if (has_id || invocation.spec.is_given()) return ok();
   return invalid("ID: missing (or --spec, or --target, --portal and --lun)");
 }
 
-void add_spec_options(CLI::App& command, SpecOptions& spec) {
+void add_spec_options(CLI::App& command, Words& words, SpecOptions& spec) {
   command.add_option("--spec", spec.file, "JSON document of the volume; - is stdin")
       ->type_name("FILE");
   command.add_option("--target", spec.target, "Name of the target")->type_name("IQN");
@@ -129,7 +135,14 @@ void add_spec_options(CLI::App& command, SpecOptions& spec) {
       ->type_name("PORTAL")
       ->allow_extra_args(false);
   command.add_option("--lun", spec.lun, "0 to 16383")->type_name("N");
+  command.add_option("--iface", spec.ifaces, "open-iscsi iface; repeat for several")
+      ->type_name("NAME")
+      ->allow_extra_args(false);
+  command.add_option("--discovery", words.discovery, "Ask for further portals: on or off")
+      ->type_name("HOW");
   command.add_option("--chap-file", spec.chap_file, "CHAP credentials, mode 600")
+      ->type_name("FILE");
+  command.add_option("--discovery-chap-file", spec.discovery_chap_file, "Those of the discovery")
       ->type_name("FILE");
 }
 
@@ -150,7 +163,7 @@ void add_common_options(CLI::App& app, Words& words, Invocation& invocation) {
 
 void add_attach(CLI::App& app, Words& words, Invocation& invocation) {
   CLI::App& command = *app.add_subcommand("attach", "Attach a volume");
-  add_spec_options(command, invocation.spec);
+  add_spec_options(command, words, invocation.spec);
   command.add_option("--multipath", words.multipath, "required, preferred (default) or off")
       ->type_name("HOW");
   command.add_option("--min-paths", words.min_paths, "Paths that are enough to return (1)")
@@ -164,10 +177,10 @@ void add_attach(CLI::App& app, Words& words, Invocation& invocation) {
   command.add_flag("--node-record", invocation.node_record, "Also write open-iscsi node records");
 }
 
-void add_detach(CLI::App& app, Invocation& invocation) {
+void add_detach(CLI::App& app, Words& words, Invocation& invocation) {
   CLI::App& command = *app.add_subcommand("detach", "Flush and detach a volume");
   command.add_option("ID", invocation.id, "As attach printed it; or the specification");
-  add_spec_options(command, invocation.spec);
+  add_spec_options(command, words, invocation.spec);
   command.add_flag("--force", invocation.force, "Clean the host even if data is lost");
   command.add_flag("--ignore-errors", invocation.ignore_errors,
                    "Exit 0, with the errors as warnings");
@@ -230,7 +243,7 @@ Result<std::variant<Invocation, HelpText>> parse_command_line(std::span<const ch
   add_common_options(app, typed, invocation);
   app.require_subcommand(0, 1);
   add_attach(app, typed, invocation);
-  add_detach(app, invocation);
+  add_detach(app, typed, invocation);
   add_others(app, invocation);
 
   try {

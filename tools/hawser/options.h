@@ -23,7 +23,14 @@ struct SpecOptions {
   std::vector<std::string> portals{};
   std::string lun{};
   std::string chap_file{};
+  std::string discovery_chap_file{};
+  std::vector<std::string> ifaces{};
+  std::optional<bool> discovery{};
 
+  // What makes no specification by itself.
+  bool has_details() const {
+    return !chap_file.empty() || !discovery_chap_file.empty() || !ifaces.empty() || discovery;
+  }
   bool is_given() const {
     return !file.empty() || !target.empty() || !portals.empty() || !lun.empty();
   }

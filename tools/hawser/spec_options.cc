@@ -47,6 +47,7 @@ Result<VolumeSpec> spec_from_words(const SpecOptions& options) {
     HAWSER_TRY_ASSIGN(Portal portal, parse_portal_option(text));
     spec.paths.push_back({.portal = std::move(portal), .target = options.target, .lun = lun});
   }
+  if (!options.ifaces.empty()) spec.ifaces = options.ifaces;
   return spec;
 }
 
@@ -87,10 +88,11 @@ Status add_chap_line(std::string_view line, std::set<std::string_view>& seen, Ch
   return ok();
 }
 
-Status add_chap(const Ctx& ctx, const std::string& file, VolumeSpec& spec) {
+Status add_chap(const Ctx& ctx, const std::string& option, const std::string& file,
+                std::optional<Chap>& chap) {
   if (file.empty()) return ok();
-  if (spec.chap) return invalid("--chap-file: the specification has auth_username as well");
-  HAWSER_TRY_ASSIGN(spec.chap, read_chap_file(ctx, file));
+  if (chap) return invalid(option + ": the specification has such credentials as well");
+  HAWSER_TRY_ASSIGN(chap, read_chap_file(ctx, option, file));
   return ok();
 }
 
@@ -103,14 +105,17 @@ Status check(const VolumeSpec& spec) {
 }  // namespace
 
 Result<VolumeSpec> read_spec(const Ctx& ctx, const SpecOptions& options) {
-  const bool has_words =
-      !options.target.empty() || !options.portals.empty() || !options.lun.empty();
+  const bool has_words = !options.target.empty() || !options.portals.empty() ||
+                         !options.lun.empty() || !options.ifaces.empty();
   if (!options.file.empty() && has_words) {
-    return invalid("--spec: cannot go with --target, --portal or --lun");
+    return invalid("--spec: cannot go with --target, --portal, --lun or --iface");
   }
   HAWSER_TRY_ASSIGN(VolumeSpec spec, options.file.empty() ? spec_from_words(options)
                                                           : spec_from_file(ctx, options.file));
-  HAWSER_TRY(add_chap(ctx, options.chap_file, spec));
+  if (options.discovery) spec.discovery = options.discovery;
+  HAWSER_TRY(add_chap(ctx, "--chap-file", options.chap_file, spec.chap));
+  HAWSER_TRY(
+      add_chap(ctx, "--discovery-chap-file", options.discovery_chap_file, spec.discovery_chap));
   HAWSER_TRY(check(spec));
   return spec;
 }
@@ -144,12 +149,12 @@ Result<Chap> parse_chap(std::string_view text) {
   return chap;
 }
 
-Result<Chap> read_chap_file(const Ctx& ctx, const std::string& path) {
+Result<Chap> read_chap_file(const Ctx& ctx, const std::string& option, const std::string& path) {
   HAWSER_TRY_ASSIGN(const InputText file,
-                    read_input(ctx, "--chap-file", path, kChapBytesMax, Privacy::owner_only));
+                    read_input(ctx, option, path, kChapBytesMax, Privacy::owner_only));
   Result<Chap> chap = parse_chap(file.text());
   if (chap) return chap;
-  return std::move(chap).error().with("--chap-file: " + path);
+  return std::move(chap).error().with(option + ": " + path);
 }
 
 Result<Portal> parse_portal_option(const std::string& text) {

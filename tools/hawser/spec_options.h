@@ -24,8 +24,8 @@ Result<VolumeSpec> read_spec_to_attach(const Ctx& ctx, const Invocation& invocat
 // Errors: invalid_argument, naming the line; never quotes a value.
 Result<Chap> parse_chap(std::string_view text);
 
-// Errors: as parse_chap(); also refuses a file that others may read or write.
-Result<Chap> read_chap_file(const Ctx& ctx, const std::string& path);
+// Errors: as parse_chap(), naming `option`; also refuses a file that others may read or write.
+Result<Chap> read_chap_file(const Ctx& ctx, const std::string& option, const std::string& path);
 
 // A portal as an option gives it. Errors: invalid_argument, naming the option.
 Result<Portal> parse_portal_option(const std::string& text);

@@ -71,6 +71,7 @@ Row path_row(const PathReport& path) {
   return {std::string(kIndent) + printable(to_string(path.portal)),
           or_dash(path.target),
           "lun " + std::to_string(path.lun),
+          or_dash(path.iface),
           or_dash(path.state),
           path.sid ? "sid " + std::to_string(*path.sid) : "-",
           or_dash(path.hctl),

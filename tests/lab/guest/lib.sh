@@ -3,6 +3,7 @@
 
 TARGET=iqn.2026-11.org.example:volume
 OTHER_TARGET=iqn.2026-11.org.example:other
+INITIATOR=iqn.2026-11.org.example:lab
 STATE=/var/lib/hawser
 HAWSER=/mnt/build/tools/hawser/hawser
 export LD_LIBRARY_PATH=/mnt/build/lib
@@ -106,7 +107,7 @@ await_udevd() { wait_until 10 test -S /run/udev/control || fail "udevd did not s
 # iscsid signals its process group when it ends, hence a session of its own.
 start_iscsid() { spawn_iscsid && await_iscsid; }
 spawn_iscsid() {
-  echo "InitiatorName=iqn.2026-11.org.example:lab" >/etc/iscsi/initiatorname.iscsi
+  echo "InitiatorName=$INITIATOR" >/etc/iscsi/initiatorname.iscsi
   : >/etc/iscsi/iscsid.conf
   setsid iscsid -f >>/mnt/results/iscsid.log 2>&1 &
   iscsid_pid=$!
@@ -183,6 +184,67 @@ add_lun() {
   ln -s "/sys/kernel/config/target/core/fileio_0/$3" "$lun/$3"
 }
 
+# add_portal_v6 N: portal n besides as [fd00:n::2]:3260, for targets that are made afterwards. The
+# address is not probed for duplicates, or it could not be bound yet.
+add_portal_v6() {
+  load ipv6
+  ip addr add "fd00:$1::1/64" dev "i$1" nodad
+  ip -netns tgt addr add "fd00:$1::2/64" dev "t$1" nodad
+}
+
+# listen_on IQN PORTAL...: further portals of a target.
+listen_on() {
+  local tpg=/sys/kernel/config/target/iscsi/$1/tpgt_1
+  shift
+  nsenter --net=/run/netns/tgt mkdir -p "${@/#/$tpg/np/}"
+}
+
+# make_acl IQN [INITIATOR]: from now on the target is closed to everybody else.
+make_acl() {
+  local tpg=/sys/kernel/config/target/iscsi/$1/tpgt_1
+  echo 0 >"$tpg/attrib/generate_node_acls"
+  mkdir -p "$tpg/acls/${2:-$INITIATOR}"
+}
+
+# map_lun IQN LUN TPG_LUN [INITIATOR]: what an initiator with an ACL sees as LUN is the target's TPG_LUN.
+map_lun() {
+  local tpg=/sys/kernel/config/target/iscsi/$1/tpgt_1
+  local lun=$tpg/acls/${4:-$INITIATOR}/lun_$2
+  [ -d "$lun" ] || mkdir "$lun"
+  [ -e "$lun/mapped" ] || ln -s "$tpg/lun/lun_$3" "$lun/mapped"
+}
+
+# set_chap IQN USER PASSWORD [USER_MUTUAL PASSWORD_MUTUAL]: for the initiator with an ACL.
+set_chap() {
+  local tpg=/sys/kernel/config/target/iscsi/$1/tpgt_1
+  echo 1 >"$tpg/attrib/authentication"
+  write_chap "$tpg/acls/$INITIATOR/auth" "${@:2}"
+}
+
+# set_discovery_chap USER PASSWORD [USER_MUTUAL PASSWORD_MUTUAL]: for SendTargets at every portal.
+set_discovery_chap() {
+  local auth=/sys/kernel/config/target/iscsi/discovery_auth
+  write_chap "$auth" "$@"
+  echo 1 >"$auth/enforce_discovery_auth"
+}
+
+write_chap() {
+  printf %s "$2" >"$1/userid"
+  printf %s "$3" >"$1/password"
+  [ $# -gt 3 ] || return 0
+  printf %s "$4" >"$1/userid_mutual"
+  printf %s "$5" >"$1/password_mutual"
+}
+
+# add_host ADDRESS... NAME: a name for addresses, in /etc/hosts.
+add_host() {
+  [ ! -L /etc/hosts ] || { rm /etc/hosts && echo '127.0.0.1 localhost' >/etc/hosts; }
+  while [ $# -gt 1 ]; do
+    echo "$1 ${*: -1}" >>/etc/hosts
+    shift
+  done
+}
+
 # The usual storage: one volume of 64 MiB as LUN 1 of $TARGET on four portals.
 make_storage() {
   make_portals "${1:-4}"
@@ -191,10 +253,10 @@ make_storage() {
   add_lun "$TARGET" 1 volume
 }
 
-# The arguments of hawser that name that volume.
+# The arguments of hawser that name that volume, by so many portals and no others.
 volume() {
   local n
-  echo --target "$TARGET" --lun 1
+  echo --target "$TARGET" --lun 1 --discovery off
   for ((n = 1; n <= ${1:-portals}; n++)); do echo --portal "10.0.$n.2:3260"; done
 }
 
