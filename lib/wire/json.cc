@@ -1,208 +1,108 @@
 #include "wire/json.h"
 
 #include <algorithm>
-#include <cstdint>
 #include <set>
 #include <utility>
+
+#include <rapidjson/reader.h>
 
 namespace hawser {
 namespace {
 
 using Type = JsonValue::Type;
 
-constexpr int kDepthMax = 16;
+constexpr std::size_t kDepthMax = 16;
+constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
+// In place, so that RapidJSON keeps no copy of a text; numbers stay as they were written.
+constexpr unsigned kFlags = rapidjson::kParseInsituFlag | rapidjson::kParseValidateEncodingFlag |
+                            rapidjson::kParseNumbersAsStringsFlag;
 
-void append_utf8(WipedText& out, std::uint32_t code) {
-  const auto byte = [&out](std::uint32_t bits) { out += static_cast<char>(bits); };
-  if (code < 0x80) return byte(code);
-  if (code < 0x800) {
-    byte(0xc0 | code >> 6);
-  } else {
-    if (code < 0x10000) {
-      byte(0xe0 | code >> 12);
-    } else {
-      byte(0xf0 | code >> 18);
-      byte(0x80 | (code >> 12 & 0x3f));
-    }
-    byte(0x80 | (code >> 6 & 0x3f));
+// RapidJSON makes three bytes of an escape that is half of a surrogate pair, which is no UTF-8.
+bool has_half_a_pair(std::string_view text) {
+  for (std::size_t at = text.find('\xed'); at != text.npos; at = text.find('\xed', at + 1)) {
+    if (at + 1 < text.size() && static_cast<unsigned char>(text[at + 1]) >= 0xa0) return true;
   }
-  byte(0x80 | (code & 0x3f));
+  return false;
 }
 
-// How many bytes the UTF-8 sequence at the beginning has; 0 if it is none.
-std::size_t utf8_length(std::string_view text) {
-  const auto at = [text](std::size_t i) -> std::uint32_t {
-    return i < text.size() ? static_cast<unsigned char>(text[i]) : 0;
-  };
-  const std::uint32_t first = at(0);
-  const std::size_t length = first < 0x80                     ? 1
-                             : first >= 0xc2 && first <= 0xdf ? 2
-                             : first >= 0xe0 && first <= 0xef ? 3
-                             : first >= 0xf0 && first <= 0xf4 ? 4
-                                                              : 0;
-  for (std::size_t i = 1; i < length; ++i) {
-    if ((at(i) & 0xc0) != 0x80) return 0;
-  }
-  const bool is_overlong = (first == 0xe0 && at(1) < 0xa0) || (first == 0xf0 && at(1) < 0x90);
-  const bool is_outside = (first == 0xed && at(1) >= 0xa0) || (first == 0xf4 && at(1) >= 0x90);
-  return is_overlong || is_outside ? 0 : length;
-}
-
-class Parser {
+// Takes what RapidJSON reads, and puts it together. A function that returns false ends the reading.
+class Builder {
  public:
-  explicit Parser(std::string_view text) : text_(text) {}
+  using Ch = char;
+  using Size = rapidjson::SizeType;
 
-  Result<JsonValue> document() {
-    if (text_.starts_with("\xef\xbb\xbf")) at_ = 3;  // A byte order mark.
-    JsonValue root;
-    HAWSER_TRY(value(root));
-    skip_blanks();
-    if (at_ != text_.size()) return wrong();
-    return root;
-  }
+  JsonValue take() { return std::move(root_); }
+  // Why it ended the reading, if it did.
+  const std::string& refusal() const { return refusal_; }
 
- private:
-  Error wrong() const {
-    return {Errc::invalid_argument, "not JSON, from byte " + std::to_string(at_ + 1)};
-  }
-  char peek() const { return at_ < text_.size() ? text_[at_] : '\0'; }
-  bool take(std::string_view word) {
-    if (!text_.substr(at_).starts_with(word)) return false;
-    at_ += word.size();
+  bool Null() {
+    next(Type::null);
     return true;
   }
-  void skip_blanks() { at_ = std::min(text_.find_first_not_of(" \t\r\n", at_), text_.size()); }
+  bool Bool(bool flag) {
+    next(Type::boolean)->flag = flag;
+    return true;
+  }
+  bool RawNumber(const Ch* text, Size bytes, bool) { return take_text(Type::number, text, bytes); }
+  bool String(const Ch* text, Size bytes, bool) { return take_text(Type::text, text, bytes); }
+  bool StartObject() { return start(Type::object); }
+  bool StartArray() { return start(Type::list); }
+  bool EndObject(Size) { return end(); }
+  bool EndArray(Size) { return end(); }
 
-  Status value(JsonValue& out) {
-    skip_blanks();
-    switch (peek()) {
-      case '{': return nested(out, Type::object, '}');
-      case '[': return nested(out, Type::list, ']');
-      case '"': out.type = Type::text; return string(out.text);
-      default: break;
+  bool Key(const Ch* text, Size bytes, bool) {
+    std::string key(text, bytes);
+    if (has_half_a_pair(key)) return false;
+    if (!seen_.back().insert(key).second) {
+      refusal_ = key + ": is there twice";
+      return false;
     }
-    if (peek() == '-' || is_digit(peek())) return number(out);
-    if (take("null")) return ok();
-    out.type = Type::boolean;
-    out.flag = peek() == 't';
-    return take("true") || take("false") ? ok() : Status(wrong());
+    open_.back()->keys.push_back(std::move(key));
+    return true;
   }
 
-  Status nested(JsonValue& out, Type type, char end) {
-    if (++depth_ > kDepthMax) {
-      return Error(Errc::invalid_argument, "nested deeper than 16 levels");
+  // With numbers as texts these are never called.
+  bool Int(int) { return false; }
+  bool Uint(unsigned) { return false; }
+  bool Int64(std::int64_t) { return false; }
+  bool Uint64(std::uint64_t) { return false; }
+  bool Double(double) { return false; }
+
+ private:
+  JsonValue* next(Type type) {
+    JsonValue* const value = open_.empty() ? &root_ : &open_.back()->items.emplace_back();
+    value->type = type;
+    return value;
+  }
+  bool take_text(Type type, const Ch* text, Size bytes) {
+    next(type)->text.assign(text, bytes);
+    return !has_half_a_pair({text, bytes});
+  }
+  bool start(Type type) {
+    if (open_.size() == kDepthMax) {
+      refusal_ = "nested deeper than 16 levels";
+      return false;
     }
-    out.type = type;
-    ++at_;
-    skip_blanks();
-    std::set<std::string> seen;
-    if (peek() != end) {
-      do {
-        if (type == Type::object) HAWSER_TRY(key(out, seen));
-        HAWSER_TRY(value(out.items.emplace_back()));
-        skip_blanks();
-      } while (take(","));
-    }
-    if (peek() != end) return wrong();
-    ++at_;
-    --depth_;
-    return ok();
+    open_.push_back(next(type));  // Its parent grows no more before it is closed.
+    seen_.emplace_back();
+    return true;
+  }
+  bool end() {
+    open_.pop_back();
+    seen_.pop_back();
+    return true;
   }
 
-  Status key(JsonValue& out, std::set<std::string>& seen) {
-    skip_blanks();
-    if (peek() != '"') return wrong();
-    WipedText name;
-    HAWSER_TRY(string(name));
-    skip_blanks();
-    if (!take(":")) return wrong();
-    std::string key(name);
-    if (!seen.insert(key).second) {
-      return Error(Errc::invalid_argument, key + ": is there twice");
-    }
-    out.keys.push_back(std::move(key));
-    return ok();
-  }
-
-  Status string(WipedText& out) {
-    ++at_;
-    while (!take("\"")) {
-      const char c = peek();
-      if (c == '\\') {
-        HAWSER_TRY(escape(out));
-        continue;
-      }
-      const std::size_t length = utf8_length(text_.substr(at_));
-      // Past the end peek() says NUL, which is a control character as well.
-      if (length == 0 || (c >= '\0' && c < ' ')) return wrong();
-      out.append(text_.substr(at_, length));
-      at_ += length;
-    }
-    return ok();
-  }
-
-  Status escape(WipedText& out) {
-    constexpr std::string_view kNames = "\"\\/bfnrt";
-    constexpr std::string_view kMeanings = "\"\\/\b\f\n\r\t";
-    ++at_;
-    const std::size_t which = at_ < text_.size() ? kNames.find(peek()) : kNames.npos;
-    if (which != kNames.npos) {
-      out += kMeanings[which];
-      ++at_;
-      return ok();
-    }
-    std::optional<std::uint32_t> code = utf16();
-    if (code && *code >= 0xd800 && *code < 0xdc00 && take("\\")) {
-      const std::optional<std::uint32_t> low = utf16();
-      const bool is_pair = low && *low >= 0xdc00 && *low < 0xe000;
-      code = is_pair ? 0x10000 + ((*code - 0xd800) << 10) + (*low - 0xdc00) : code;
-    }
-    if (!code || (*code >= 0xd800 && *code < 0xe000)) return wrong();
-    append_utf8(out, *code);
-    return ok();
-  }
-
-  // "uXXXX"
-  std::optional<std::uint32_t> utf16() {
-    if (!take("u")) return std::nullopt;
-    std::uint32_t code = 0;
-    for (int i = 0; i < 4; ++i, ++at_) {
-      constexpr std::string_view kDigits = "0123456789abcdef";
-      const char c = peek();
-      const bool is_upper = c >= 'A' && c <= 'F';
-      const std::size_t digit = kDigits.find(is_upper ? static_cast<char>(c - 'A' + 'a') : c);
-      if (digit == kDigits.npos) return std::nullopt;
-      code = code << 4 | static_cast<std::uint32_t>(digit);
-    }
-    return code;
-  }
-
-  Status number(JsonValue& out) {
-    const std::size_t start = at_;
-    (void)take("-");
-    if (!take("0") && !digits()) return wrong();
-    if (take(".") && !digits()) return wrong();
-    if (take("e") || take("E")) {
-      if (!take("+")) (void)take("-");
-      if (!digits()) return wrong();
-    }
-    out.type = Type::number;
-    out.text.assign(text_.substr(start, at_ - start));
-    return ok();
-  }
-  bool digits() {
-    const std::size_t start = at_;
-    while (is_digit(peek()))
-      ++at_;
-    return at_ != start;
-  }
-
-  const std::string_view text_;
-  std::size_t at_ = 0;
-  int depth_ = 0;
+  JsonValue root_{};
+  std::vector<JsonValue*> open_{};
+  std::vector<std::set<std::string>> seen_{};  // The keys of each of those.
+  std::string refusal_{};
 };
+
+Error not_json(std::size_t offset) {
+  return {Errc::invalid_argument, "not JSON, from byte " + std::to_string(offset + 1)};
+}
 
 }  // namespace
 
@@ -211,6 +111,18 @@ const JsonValue* JsonValue::find(std::string_view key) const {
   return found == keys.end() ? nullptr : &items[static_cast<std::size_t>(found - keys.begin())];
 }
 
-Result<JsonValue> parse_json(std::string_view text) { return Parser(text).document(); }
+Result<JsonValue> parse_json(std::string_view text) {
+  const std::size_t skipped = text.starts_with(kByteOrderMark) ? kByteOrderMark.size() : 0;
+  // To RapidJSON a NUL is the end.
+  if (const std::size_t nul = text.find('\0'); nul != text.npos) return not_json(nul);
+  WipedText buffer(text.substr(skipped));
+  rapidjson::InsituStringStream stream(buffer.data());
+  rapidjson::Reader reader;
+  Builder builder;
+  const rapidjson::ParseResult read = reader.Parse<kFlags>(stream, builder);
+  if (!builder.refusal().empty()) return Error(Errc::invalid_argument, builder.refusal());
+  if (read.IsError()) return not_json(skipped + read.Offset());
+  return builder.take();
+}
 
 }  // namespace hawser
