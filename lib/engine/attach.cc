@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "engine/confirm.h"
 #include "engine/gather.h"
 #include "engine/plan.h"
 #include "engine/recover.h"
@@ -141,7 +142,8 @@ Error roll_back(const Ctx& ctx, Operation& operation, const LogState& before, Er
 }
 
 // What stands in the way of a new attach is cleared; what is attached already is the answer.
-Result<std::optional<Attachment>> settle_the_past(const Ctx& ctx, Operation& operation) {
+Result<std::optional<Attachment>> settle_the_past(const Ctx& ctx, Operation& operation,
+                                                  const std::string& expected_wwid) {
   HAWSER_TRY_ASSIGN(LogState state, operation.state());
   if (state.phase == Phase::attaching || state.phase == Phase::detaching) {
     HAWSER_TRY(recover_one(ctx, operation, state));
@@ -150,6 +152,7 @@ Result<std::optional<Attachment>> settle_the_past(const Ctx& ctx, Operation& ope
   if (state.phase != Phase::attached) return std::optional<Attachment>{};
   HAWSER_TRY_ASSIGN(Attachment attachment, report(ctx, operation.host(), operation.id(), state));
   if (attachment.status == "attached") {
+    HAWSER_TRY(confirm_attached(ctx, operation, state, expected_wwid));
     attachment.already_attached = true;
     attachment.warnings.push_back("was attached already");
     return {std::move(attachment)};
@@ -177,7 +180,8 @@ Result<Attachment> attach(const Ctx& ctx, const Environment& environment, const 
   const std::string id = attachment_id(spec);
   HAWSER_TRY_ASSIGN(std::unique_ptr<LogFile> log, environment.journal.open(ctx, id));
   HAWSER_TRY_ASSIGN(const auto operation, Operation::start(environment, id, std::move(log)));
-  HAWSER_TRY_ASSIGN(std::optional<Attachment> present, settle_the_past(ctx, *operation));
+  HAWSER_TRY_ASSIGN(std::optional<Attachment> present,
+                    settle_the_past(ctx, *operation, spec.expected_wwid));
   Result<Attachment> attachment = [&]() -> Result<Attachment> {
     if (present) return *std::move(present);
     HAWSER_TRY_ASSIGN(const LogState before, operation->state());

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/confirm.h"
 #include "engine/recover.h"
 #include "engine/take_down.h"
 
@@ -124,6 +125,8 @@ class Detach {
     if (boot_id != state.boot_id) return ok();  // There is nothing in this kernel.
     HAWSER_TRY_ASSIGN(const Subject subject, find_subject(ctx, operation_, state));
     if (!subject.is_there()) return ok();
+    HAWSER_TRY(check_paths(ctx, state, subject, report));
+    if (report.data_at_risk) return ok();
     if (!options_.force) return make_safe(ctx, operation_, subject);
 
     const Status safe = make_safe(ctx.within(kForcedFlushBudget), operation_, subject);
@@ -132,6 +135,19 @@ class Detach {
     report.flushed = false;
     report.data_at_risk = true;
     operation_.warn("detach.forced", "detached by force: " + safe.error().message());
+    return ok();
+  }
+
+  // What is written now must not go to a unit that has taken the place of ours.
+  Status check_paths(const Ctx& ctx, const LogState& state, const Subject& subject,
+                     DetachReport& report) {
+    if (!subject.map) return ok();
+    Status right = expel_changed(ctx, operation_, state, *subject.map, subject.footprint.devices,
+                                 options_.force);
+    if (right || !options_.force || right.error().code() != Errc::data_at_risk) return right;
+    report.flushed = false;
+    report.data_at_risk = true;
+    operation_.warn("detach.forced", "detached by force: " + right.error().message());
     return ok();
   }
 

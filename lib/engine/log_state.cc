@@ -217,6 +217,17 @@ void Replayer::intend(const Record& record, FieldReader& fields) {
     state_.wwids.push_back({.number = record.number, .wwid = fields.text("wwid")});
   } else if (record.step == step::kMap) {
     state_.maps.push_back({.number = record.number, .uuid = fields.text("uuid")});
+  } else if (record.step == step::kReadOnly) {
+    state_.read_only_devices.push_back({.number = record.number,
+                                        .name = fields.text("name"),
+                                        .map_uuid = fields.text("uuid"),
+                                        .sid = fields.number<std::uint32_t>("sid"),
+                                        .hctl = fields.text("hctl")});
+  } else if (record.step == step::kExpel) {
+    state_.expelled.push_back({.number = record.number,
+                               .sid = fields.number<std::uint32_t>("sid"),
+                               .hctl = fields.text("hctl"),
+                               .name = fields.text("name")});
   }
 }
 
@@ -243,6 +254,10 @@ void Replayer::finish(const Record& record, FieldReader& fields) {
     wwid->progress = Progress::done;
   } else if (MapEntry* map = find_entry(state_.maps, record.number)) {
     map->progress = Progress::done;
+  } else if (ReadOnlyEntry* made_so = find_entry(state_.read_only_devices, record.number)) {
+    made_so->progress = Progress::done;
+  } else if (ExpelEntry* expelled = find_entry(state_.expelled, record.number)) {
+    expelled->progress = Progress::done;
   }
 }
 
@@ -258,6 +273,10 @@ void Replayer::end(const Record& record, FieldReader& fields) {
     wwid->progress = Progress::ended;
   } else if (MapEntry* map = find_entry(state_.maps, record.number)) {
     map->progress = Progress::ended;
+  } else if (ReadOnlyEntry* made_so = find_entry(state_.read_only_devices, record.number)) {
+    made_so->progress = Progress::ended;
+  } else if (ExpelEntry* expelled = find_entry(state_.expelled, record.number)) {
+    expelled->progress = Progress::ended;
   }
 }
 

@@ -21,6 +21,9 @@ inline constexpr std::string_view kDetach = "detach";
 inline constexpr std::string_view kSession = "session";
 inline constexpr std::string_view kNode = "node";
 inline constexpr std::string_view kDevice = "device";
+inline constexpr std::string_view kPurge = "purge";  // Has no undo: what is deleted was stale.
+inline constexpr std::string_view kReadOnly = "read_only";
+inline constexpr std::string_view kExpel = "expel";
 inline constexpr std::string_view kWwid = "wwid";
 inline constexpr std::string_view kMap = "map";
 inline constexpr std::string_view kFlush = "flush";
@@ -93,6 +96,25 @@ struct MapEntry {
   std::string uuid{};
 };
 
+// A block device that was made read-only.
+struct ReadOnlyEntry {
+  std::uint32_t number = 0;
+  Progress progress = Progress::intended;
+  std::string name{};      // "dm-3", "sdb": as it was then.
+  std::string map_uuid{};  // Of a map; or, of a disk:
+  std::uint32_t sid = 0;
+  std::string hctl{};
+};
+
+// A device that leads to another unit by now, on its way out of the map and off the host.
+struct ExpelEntry {
+  std::uint32_t number = 0;
+  Progress progress = Progress::intended;
+  std::uint32_t sid = 0;
+  std::string hctl{};
+  std::string name{};
+};
+
 // The paths that were asked for, as the log remembers them.
 struct LoggedPath {
   PathSpec spec{};
@@ -122,6 +144,8 @@ struct LogState {
   std::vector<NodeEntry> nodes{};
   std::vector<WwidEntry> wwids{};
   std::vector<MapEntry> maps{};
+  std::vector<ReadOnlyEntry> read_only_devices{};
+  std::vector<ExpelEntry> expelled{};
   std::uint32_t next_number = 1;
 };
 

@@ -19,6 +19,8 @@ constexpr auto kDeviceTimeout = 30s;
 
 // open-iscsi's lock has no owner, so a dead iscsiadm may hold it for ever.
 constexpr auto kNodeRecordBudget = 5s;
+// A device that does not answer a small read for this long is scanned anew.
+constexpr auto kProbeBudget = 5s;
 
 LoginRequest make_request(const Ctx& ctx, const LoggedPath& path, const PathPlan& plan) {
   // iscsid counts in whole seconds. A login should be dead by the time we give up on it.
@@ -65,24 +67,60 @@ Status log_device(Operation& operation, std::uint32_t number, const ScsiDevice& 
       {{"hctl", to_string(device.hctl)}, {"name", device.name}, {"dev", to_string(device.dev)}});
 }
 
-Result<ScsiDevice> find_device(const Ctx& ctx, Operation& operation, const Session& session,
+Result<ScsiDevice> scan_device(const Ctx& ctx, Operation& operation, const Session& session,
                                std::uint32_t lun) {
   Host& host = operation.host();
-  HAWSER_TRY_ASSIGN(const std::vector<ScsiDevice> before, host.devices(ctx, session.sid));
-  const auto existing = std::find_if(before.begin(), before.end(),
-                                     [lun](const ScsiDevice& d) { return d.hctl.lun == lun; });
-  const bool existed = existing != before.end();
-
   HAWSER_TRY_ASSIGN(const std::uint32_t number,
                     operation.intent(step::kDevice, {{"sid", std::to_string(session.sid)},
                                                      {"lun", std::to_string(lun)},
-                                                     {"existed", existed ? "1" : "0"}}));
-  // What the kernel knows of a device is a snapshot: an old one is read anew.
-  HAWSER_TRY(existed ? host.rescan(ctx, *existing) : host.scan(ctx, session, lun));
+                                                     {"existed", "0"}}));
+  HAWSER_TRY(host.scan(ctx, session, lun));
   HAWSER_TRY_ASSIGN(ScsiDevice device,
                     host.wait_for_device(ctx.within(kDeviceTimeout), session, lun));
   HAWSER_TRY(log_device(operation, number, device));
   return device;
+}
+
+// What the kernel knows of a device is a snapshot: an old one is read anew. A rescan that fails
+// says nothing and leaves what was known, so the device has to answer besides. One that has become
+// another unit is not used even if it is the right one now: udev and multipathd know it as the old.
+Result<std::string> find_doubt(const Ctx& ctx, Host& host, ScsiDevice& device) {
+  const Status rescanned = host.rescan(ctx.within(kDeviceTimeout), device);
+  HAWSER_TRY(ctx.check());
+  if (!rescanned) return rescanned.error().message();
+  HAWSER_TRY_ASSIGN(std::optional<ScsiDevice> now, host.find_device(ctx, device.dev));
+  if (!now || now->sectors == 0) return std::string("has no unit behind it any more");
+  const Identity before = std::exchange(device, *std::move(now)).identity;
+  if (!same_unit(before, device.identity)) {
+    return "was unit " + wwid_of(before) + " and is " + wwid_of(device.identity) + " now";
+  }
+  const Status answered = host.probe(ctx.within(kProbeBudget), device);
+  HAWSER_TRY(ctx.check());
+  return answered ? std::string() : "does not answer: " + answered.error().message();
+}
+
+Status take_existing(const Ctx& ctx, Operation& operation, Path& path) {
+  HAWSER_TRY_ASSIGN(const std::uint32_t number,
+                    operation.intent(step::kDevice, {{"sid", std::to_string(path.session.sid)},
+                                                     {"lun", std::to_string(path.device.hctl.lun)},
+                                                     {"existed", "1"}}));
+  HAWSER_TRY_ASSIGN(path.doubt, find_doubt(ctx, operation.host(), path.device));
+  return log_device(operation, number, path.device);
+}
+
+Status find_device(const Ctx& ctx, Operation& operation, Path& path) {
+  const std::uint32_t lun = path.logged.kernel_lun;
+  HAWSER_TRY_ASSIGN(const std::vector<ScsiDevice> before,
+                    operation.host().devices(ctx, path.session.sid));
+  const auto existing = std::find_if(before.begin(), before.end(),
+                                     [lun](const ScsiDevice& d) { return d.hctl.lun == lun; });
+  path.existed = existing != before.end();
+  if (path.existed) {
+    path.device = *existing;
+    return take_existing(ctx, operation, path);
+  }
+  HAWSER_TRY_ASSIGN(path.device, scan_device(ctx, operation, path.session, lun));
+  return ok();
 }
 
 Result<Path> bring_up_unlabelled(const Ctx& ctx, Operation& operation, const LoggedPath& logged,
@@ -93,12 +131,10 @@ Result<Path> bring_up_unlabelled(const Ctx& ctx, Operation& operation, const Log
   Result<Acquired> acquired = acquire_session(ctx, operation, logged, request);
   if (!acquired) return std::move(acquired).error().with(Stage::login);
 
-  Result<ScsiDevice> device = find_device(ctx, operation, acquired->session, logged.kernel_lun);
-  if (!device) return std::move(device).error().with(Stage::scan);
-  return Path{.logged = logged,
-              .session = acquired->session,
-              .device = *std::move(device),
-              .login_time = acquired->login_time};
+  Path path{.logged = logged, .session = acquired->session, .login_time = acquired->login_time};
+  Status found = find_device(ctx, operation, path);
+  if (!found) return std::move(found).error().with(Stage::scan);
+  return path;
 }
 
 }  // namespace
@@ -114,11 +150,23 @@ Result<Path> bring_up(const Ctx& ctx, Operation& operation, const LoggedPath& pa
 }
 
 Result<Path> bring_up_again(const Ctx& ctx, Operation& operation, Path path) {
-  HAWSER_TRY(operation.host().remove_device(ctx, path.device));
-  HAWSER_TRY(operation.host().scan(ctx, path.session, path.logged.kernel_lun));
-  HAWSER_TRY_ASSIGN(path.device,
-                    operation.host().wait_for_device(ctx.within(kDeviceTimeout), path.session,
-                                                     path.logged.kernel_lun));
+  const ScsiDevice& old = path.device;
+  if (path.existed) {
+    HAWSER_TRY_ASSIGN(const std::vector<std::string> claims, operation.host().claims(ctx, old));
+    if (!claims.empty()) {
+      return Error(Errc::busy, old.name + " was there before and is in use, so it is left alone: " +
+                                   claims.front());
+    }
+  }
+  HAWSER_TRY_ASSIGN(
+      const std::uint32_t number,
+      operation.intent(step::kPurge, {{"hctl", to_string(old.hctl)}, {"name", old.name}}));
+  operation.tell(Event::Level::info, "device.purge", "deleting " + old.name + " to scan it anew");
+  HAWSER_TRY(operation.host().remove_device(ctx, old));
+  HAWSER_TRY(operation.done(step::kPurge, number));
+  HAWSER_TRY_ASSIGN(path.device, scan_device(ctx, operation, path.session, path.logged.kernel_lun));
+  path.existed = false;
+  path.doubt.clear();
   return path;
 }
 

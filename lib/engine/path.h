@@ -11,6 +11,8 @@ struct Path {
   LoggedPath logged{};
   Session session{};
   ScsiDevice device{};
+  bool existed = false;  // The device was there before this attachment.
+  std::string doubt{};   // Why a device that existed is not to be trusted; empty if it is.
   std::chrono::milliseconds login_time{0};
 };
 
@@ -30,7 +32,10 @@ Result<Path> bring_up(const Ctx& ctx, Operation& operation, const LoggedPath& pa
                       const PathPlan& plan);
 
 // Deletes the device and scans anew: for one that shows another unit than it should, which is what
-// an old device at a reused LUN number does. Only for a device that this attachment scanned.
+// an old device at a reused LUN number does. The new one is this attachment's.
+//
+// Errors: busy (it was there before, and somebody has a claim on it: it is left alone); those of
+// deletion and scan.
 Result<Path> bring_up_again(const Ctx& ctx, Operation& operation, Path path);
 
 }  // namespace hawser

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "engine/access.h"
 #include "engine/sessions.h"
 #include "engine/take_down.h"
 
@@ -81,6 +82,7 @@ Status dismantle(const Ctx& ctx, Operation& operation, const LogState& state) {
     if (boot_id == state.boot_id) {
       HAWSER_TRY_ASSIGN(const Footprint footprint, unit_footprint(ctx, operation, state));
       HAWSER_TRY(take_down(ctx, operation, footprint));
+      HAWSER_TRY(undo_read_only(ctx, operation, state));
     }
     HAWSER_TRY(undo_on_disk(ctx, operation, state));
     if (boot_id == state.boot_id) HAWSER_TRY(release_sessions(ctx, operation, state));

@@ -4,6 +4,8 @@
 #include <set>
 #include <utility>
 
+#include "engine/access.h"
+#include "engine/rivals.h"
 #include "engine/run_all.h"
 #include "engine/sessions.h"
 
@@ -23,11 +25,49 @@ void add_unique(std::vector<std::string>& list, std::string value) {
   if (std::find(list.begin(), list.end(), value) == list.end()) list.push_back(std::move(value));
 }
 
-bool holds_only(const Map& map, const std::vector<ScsiDevice>& devices) {
-  return std::all_of(map.paths.begin(), map.paths.end(), [&](const MapPathStatus& path) {
-    return std::any_of(devices.begin(), devices.end(),
-                       [&](const ScsiDevice& device) { return device.dev == path.dev; });
+bool is_expelled(const LogState& state, const ScsiDevice& device) {
+  return std::any_of(state.expelled.begin(), state.expelled.end(), [&](const ExpelEntry& entry) {
+    return entry.progress == Progress::intended && entry.sid == device.sid &&
+           entry.name == device.name && entry.hctl == to_string(device.hctl);
   });
+}
+
+enum class Share { ours, mixed, others };
+
+// Whose disks are in a map. One without any is whoever's asks.
+Result<Share> share_of(const Ctx& ctx, Host& host, const Map& map,
+                       const std::vector<ScsiDevice>& ours, std::string& stranger) {
+  HAWSER_TRY_ASSIGN(const std::vector<ScsiDevice> strangers, strangers_in(ctx, host, map, ours));
+  if (strangers.empty()) return Share::ours;
+  stranger = strangers.front().name;
+  const bool has_ours = std::any_of(
+      ours.begin(), ours.end(), [&](const ScsiDevice& device) { return map.has_path(device.dev); });
+  return has_ours ? Share::mixed : Share::others;
+}
+
+// A map of the unit's WWID may be over a unit of somebody else that shows the same.
+Status take_map(const Ctx& ctx, Operation& operation, const std::string& uuid,
+                const std::optional<Map>& map, Footprint& footprint) {
+  Share share = Share::ours;
+  std::string stranger;
+  if (map) {
+    HAWSER_TRY_ASSIGN(share, share_of(ctx, operation.host(), *map, footprint.devices, stranger));
+  }
+  switch (share) {
+    case Share::ours: footprint.map_uuids.push_back(uuid); break;
+    case Share::others:
+      operation.warn("detach.other_map", "map " + uuid + " has " + stranger +
+                                             ", which is not of this volume, and none that is: "
+                                             "left alone");
+      break;
+    case Share::mixed:
+      return Error(Errc::identity_mismatch,
+                   "map " + uuid + " also has " + stranger +
+                       ", which is not of this volume: two units show one WWID, or somebody added "
+                       "a path through a target that this attachment does not know")
+          .with(Stage::identify);
+  }
+  return ok();
 }
 
 Status remove_maps(const Ctx& ctx, Operation& operation, const std::string& uuid) {
@@ -91,7 +131,13 @@ Result<Footprint> own_footprint(const Ctx& ctx, Operation& operation, const LogS
   }
   for (std::string& uuid : uuids) {
     HAWSER_TRY_ASSIGN(const std::optional<Map> map, host.find_map(ctx, uuid));
-    if (!map || holds_only(*map, footprint.devices)) footprint.map_uuids.push_back(std::move(uuid));
+    std::string stranger;
+    Share share = Share::ours;
+    if (map) {
+      HAWSER_TRY_ASSIGN(share, share_of(ctx, host, *map, footprint.devices, stranger));
+    }
+    if (share == Share::ours) footprint.map_uuids.push_back(std::move(uuid));
+    if (share == Share::mixed) footprint.shared_map_uuids.push_back(std::move(uuid));
   }
   return footprint;
 }
@@ -101,8 +147,7 @@ Result<Footprint> unit_footprint(const Ctx& ctx, Operation& operation, const Log
   Footprint footprint;
   std::optional<Map> map;
   if (!state.wwid.empty()) {
-    footprint.map_uuids.push_back(map_uuid(state.wwid));
-    HAWSER_TRY_ASSIGN(map, host.find_map(ctx, footprint.map_uuids.front()));
+    HAWSER_TRY_ASSIGN(map, host.find_map(ctx, map_uuid(state.wwid)));
   }
 
   HAWSER_TRY_ASSIGN(const std::vector<Session> sessions, host.sessions(ctx));
@@ -117,7 +162,7 @@ Result<Footprint> unit_footprint(const Ctx& ctx, Operation& operation, const Log
           device.hctl.lun == path->kernel_lun && runs_through(session, path->key);
       const bool is_same =
           state.identity.empty() ? is_recorded : same_unit(device.identity, state.identity);
-      if (is_same || (map && map->has_path(device.dev))) {
+      if (is_same || (map && map->has_path(device.dev)) || is_expelled(state, device)) {
         footprint.devices.push_back(device);
       } else if (is_recorded) {
         operation.warn("detach.other_unit", device.name + " (" + to_string(device.hctl) +
@@ -125,6 +170,8 @@ Result<Footprint> unit_footprint(const Ctx& ctx, Operation& operation, const Log
       }
     }
   }
+  if (state.wwid.empty()) return footprint;
+  HAWSER_TRY(take_map(ctx, operation, map_uuid(state.wwid), map, footprint));
   return footprint;
 }
 
@@ -187,11 +234,14 @@ Status release_sessions(const Ctx& ctx, Operation& operation, const LogState& st
 Status undo_attach(const Ctx& ctx, Operation& operation, const LogState& state) {
   const auto undo = [&]() -> Status {
     HAWSER_TRY_ASSIGN(const Footprint footprint, own_footprint(ctx, operation, state));
+    for (const std::string& uuid : footprint.shared_map_uuids)
+      HAWSER_TRY(leave_map(ctx, operation.host(), uuid, footprint.devices));
     HAWSER_TRY(take_down(ctx, operation, footprint));
     for (const MapEntry& entry : state.maps)
       operation.undone(step::kMap, entry.number);
     for (const DeviceEntry& entry : state.devices)
       operation.undone(step::kDevice, entry.number);
+    HAWSER_TRY(undo_read_only(ctx, operation, state));
     HAWSER_TRY(undo_on_disk(ctx, operation, state));
     return release_sessions(ctx, operation, state);
   };

@@ -12,6 +12,7 @@ namespace hawser {
 struct Footprint {
   std::vector<ScsiDevice> devices{};
   std::vector<std::string> map_uuids{};
+  std::vector<std::string> shared_map_uuids{};  // These have devices of others, too, and stay.
 };
 
 // What this attachment itself put on the host: devices that it scanned, and maps that hold nothing
@@ -19,7 +20,10 @@ struct Footprint {
 Result<Footprint> own_footprint(const Ctx& ctx, Operation& operation, const LogState& state);
 
 // Every device of the unit on the targets of this attachment, recorded or late, and its map. A
-// device at a recorded address that shows another unit is left out, with a warning.
+// device at a recorded address that shows another unit is left out, with a warning; so is a map of
+// the same WWID that has only devices of others.
+//
+// Errors: identity_mismatch (the map has devices of this volume and of others).
 Result<Footprint> unit_footprint(const Ctx& ctx, Operation& operation, const LogState& state);
 
 // Removes maps, then devices, side by side, and looks again until both stay away.

@@ -3,11 +3,19 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/access.h"
+#include "engine/rivals.h"
+#include "model/lun.h"
+
 namespace hawser {
 namespace {
 
+using namespace std::chrono_literals;
+
 // multipathd may reload a map between our look and our load; it does so once for each uevent.
 constexpr int kGrowTries = 10;
+
+constexpr auto kRescanBudget = 5s;
 
 Error mismatch(const Path& path, const std::string& why) {
   return Error(Errc::identity_mismatch,
@@ -20,24 +28,30 @@ Error mismatch(const Path& path, const std::string& why) {
 
 Status Unit::admit(const Ctx& ctx, Path path) {
   HAWSER_TRY(identify(ctx, path));
+  HAWSER_TRY(check_access(path));
   if (paths_.empty()) HAWSER_TRY(learn(ctx, path));
   if (multipath_ == Multipath::off) {
     HAWSER_TRY(check_claimed(ctx, path));
   } else if (wants_map_) {
     HAWSER_TRY(add_to_map(ctx, path));
   }
+  if (!has_map_) HAWSER_TRY(use_bare(ctx, path));
   paths_.push_back(std::move(path));
   return ok();
 }
 
-// An old device at a reused LUN number shows an old identity: one new scan tells.
+// An old device at a reused LUN number shows an old identity, or answers nothing any more: one new
+// scan tells.
 Status Unit::identify(const Ctx& ctx, Path& path) {
-  const Status first = compare(path);
-  if (first) return ok();
+  Status first = compare(path);
+  if (first && path.doubt.empty()) return ok();
+  if (first) first = mismatch(path, "was there before, and " + path.doubt);
   operation_.warn("path.other_unit", first.error().message() + "; scanning it anew",
                   to_string(path.logged.spec.portal));
   Result<Path> again = bring_up_again(ctx, operation_, path);
-  if (!again) return std::move(again).error().with(Stage::scan);
+  if (!again) {
+    return std::move(again).error().with(first.error().message()).with(Stage::identify);
+  }
   path = *std::move(again);
   return compare(path);
 }
@@ -66,13 +80,16 @@ Status Unit::compare(const Path& path) const {
   return ok();
 }
 
+// One read-only path would make the whole map read-only, or fail the writes that come its way.
+Status Unit::check_access(const Path& path) const {
+  if (spec_.access_mode == AccessMode::read_only || !path.device.read_only) return ok();
+  return Error(Errc::permission_denied, path.device.name + " (" + to_string(path.device.hctl) +
+                                            "): the target exports the unit read-only there, but "
+                                            "access_mode is rw")
+      .with(Stage::identify);
+}
+
 Status Unit::learn(const Ctx& ctx, const Path& path) {
-  if (spec_.access_mode == AccessMode::read_write && path.device.read_only) {
-    is_fatal_ = true;
-    return Error(Errc::permission_denied,
-                 path.device.name + ": the target exports the unit read-only; access_mode is rw")
-        .with(Stage::identify);
-  }
   HAWSER_TRY_ASSIGN(wwid_, operation_.host().wwid(ctx, path.device));
   if (wwid_.empty() && multipath_ != Multipath::off) {
     if (multipath_ == Multipath::required) {
@@ -85,7 +102,17 @@ Status Unit::learn(const Ctx& ctx, const Path& path) {
   }
   Fields fields{{"wwid", wwid_}};
   put(fields, path.device.identity);
-  return operation_.note(step::kIdentity, std::move(fields));
+  HAWSER_TRY(operation_.note(step::kIdentity, std::move(fields)));
+  if (wwid_.empty()) return ok();
+  HAWSER_TRY_ASSIGN(const LogState state, operation_.state());
+  Status alone = check_no_rival(ctx, operation_, wwid_, state.paths);
+  is_fatal_ = !alone;  // Other paths lead to the same.
+  return alone;
+}
+
+Status Unit::use_bare(const Ctx& ctx, Path& path) {
+  if (spec_.access_mode == AccessMode::read_write) return ok();
+  return make_read_only(ctx, operation_, path);
 }
 
 // A bare device under a map of multipathd's is of no use: its user would find it busy.
@@ -142,8 +169,10 @@ Status Unit::create_map(const Ctx& ctx, const Path& path) {
   // multipathd may have been first. Then its map is ours to use, with our path in it.
   if (!made && made.error().code() != Errc::already_exists) return made;
   has_map_ = true;
+  is_map_ours_ = made.has_value();
   if (!made) HAWSER_TRY(grow_map(ctx, path));
-  return operation_.done(step::kMap, number);
+  HAWSER_TRY(operation_.done(step::kMap, number));
+  return settle_access(ctx);
 }
 
 Status Unit::grow_map(const Ctx& ctx, const Path& path) {
@@ -154,20 +183,76 @@ Status Unit::grow_map(const Ctx& ctx, const Path& path) {
     if (map->sectors != path.device.sectors && !map->paths.empty()) {
       return mismatch(path, "its size differs from that of the map that is there");
     }
+    HAWSER_TRY_ASSIGN(const bool has_others, check_members(ctx, *map, path));
     if (map->has_path(path.device.dev)) return ok();
-    // Based on the table that is loaded, so that what multipathd chose stays as it is.
-    const MapTable table = map->target_type == "multipath" ? with_path(map->table, path.device.dev)
-                                                           : simple_table({path.device.dev});
+    // Based on the table that is loaded, so that what multipathd chose stays as it is; but not on
+    // one that only knows disks that are gone.
+    const bool is_worth_keeping = map->target_type == "multipath" && has_others;
+    const MapTable table =
+        is_worth_keeping ? with_path(map->table, path.device.dev) : simple_table({path.device.dev});
     HAWSER_TRY(host.reload_map(ctx, *map, table));
   }
   return Error(Errc::busy, "somebody keeps taking " + path.device.name + " out of it");
+}
+
+// Refuses a map that somebody has made over another unit with this WWID, or is making: I/O would go
+// to either. True if it has disks that are there.
+Result<bool> Unit::check_members(const Ctx& ctx, const Map& map, const Path& path) {
+  std::vector<ScsiDevice> ours{path.device};
+  for (const Path& other : paths_)
+    ours.push_back(other.device);
+  HAWSER_TRY_ASSIGN(const std::vector<ScsiDevice> strangers,
+                    strangers_in(ctx, operation_.host(), map, ours));
+  for (const ScsiDevice& device : strangers) {
+    const Status checked = check_stranger(ctx, device, path);
+    if (checked) continue;
+    is_fatal_ = checked.error().code() == Errc::identity_mismatch;
+    return checked.error();
+  }
+  return !strangers.empty() || std::any_of(ours.begin(), ours.end(), [&](const ScsiDevice& device) {
+    return map.has_path(device.dev);
+  });
+}
+
+Status Unit::check_stranger(const Ctx& ctx, const ScsiDevice& device, const Path& path) {
+  Host& host = operation_.host();
+  const auto refuse = [&](const std::string& why) {
+    return mismatch(path, "map " + map_uuid() + " is there and has " + device.name + ", " + why);
+  };
+  if (device.sid == 0) return refuse("which is no iSCSI disk");
+  HAWSER_TRY_ASSIGN(const std::vector<Session> sessions, host.sessions(ctx));
+  const auto session = std::find_if(sessions.begin(), sessions.end(),
+                                    [&](const Session& s) { return s.sid == device.sid; });
+  if (session == sessions.end()) return ok();  // It is going just now.
+  const bool is_meant =
+      std::any_of(spec_.paths.begin(), spec_.paths.end(), [&](const PathSpec& wanted) {
+        return wanted.target == session->target &&
+               kernel_lun(wanted.lun, spec_.addressing) == device.hctl.lun;
+      });
+  if (!is_meant) {
+    return refuse("which is LUN " + std::to_string(device.hctl.lun) + " of " + session->target +
+                  ": two units show one WWID, or the specification does not name all its targets");
+  }
+  // It is an old device: what the kernel knows of it may be old, too.
+  (void)host.rescan(ctx.within(kRescanBudget), device);  // A path that is lost says nothing new.
+  HAWSER_TRY(ctx.check());
+  HAWSER_TRY_ASSIGN(const std::optional<ScsiDevice> now, host.find_device(ctx, device.dev));
+  if (!now || same_unit(now->identity, path.device.identity)) return ok();
+  return refuse("which is unit " + wwid_of(now->identity));
 }
 
 Status Unit::settle(const Ctx& ctx) {
   if (!has_map_) return ok();
   for (const Path& path : paths_)
     HAWSER_TRY(add_to_map(ctx, path));
-  return ok();
+  return settle_access(ctx);
+}
+
+Status Unit::settle_access(const Ctx& ctx) {
+  Status settled = settle_map_access(ctx, operation_, map_uuid(), is_map_ours_,
+                                     spec_.access_mode == AccessMode::read_only);
+  if (settled) return ok();
+  return std::move(settled).error().with(Stage::map);
 }
 
 }  // namespace hawser

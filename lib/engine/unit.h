@@ -21,7 +21,9 @@ class Unit {
   // `is_fatal()` afterwards, no path can succeed.
   Status admit(const Ctx& ctx, Path path);
 
-  // Brings into the map what somebody else's reload may have dropped from it. Errors: busy, io.
+  // Brings into the map what somebody else's reload may have dropped from it, and sees that it can
+  // be written to, or cannot, as was asked for.
+  // Errors: busy, io, permission_denied, identity_mismatch.
   Status settle(const Ctx& ctx);
 
   bool is_fatal() const { return is_fatal_; }
@@ -32,11 +34,16 @@ class Unit {
  private:
   Status identify(const Ctx& ctx, Path& path);
   Status compare(const Path& path) const;
+  Status check_access(const Path& path) const;
   Status learn(const Ctx& ctx, const Path& path);
   Status check_claimed(const Ctx& ctx, const Path& path);
+  Status use_bare(const Ctx& ctx, Path& path);
   Status add_to_map(const Ctx& ctx, const Path& path);
   Status create_map(const Ctx& ctx, const Path& path);
   Status grow_map(const Ctx& ctx, const Path& path);
+  Result<bool> check_members(const Ctx& ctx, const Map& map, const Path& path);
+  Status check_stranger(const Ctx& ctx, const ScsiDevice& device, const Path& path);
+  Status settle_access(const Ctx& ctx);
   std::string map_uuid() const { return std::string(kMapUuidPrefix) + wwid_; }
 
   Operation& operation_;
@@ -47,6 +54,7 @@ class Unit {
   std::string wwid_{};
   bool wants_map_ = true;  // False once multipathd refused the unit and a bare device will do.
   bool has_map_ = false;
+  bool is_map_ours_ = false;  // We made it, and so did what is said of it.
   bool is_fatal_ = false;
 };
 

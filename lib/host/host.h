@@ -119,6 +119,10 @@ class Host {
   // The disks of a session. Devices that vanish while we look are left out.
   virtual Result<std::vector<ScsiDevice>> devices(const Ctx& ctx, std::uint32_t sid) = 0;
 
+  // The disk of this number, whatever it belongs to: one that is no iSCSI session's has a sid of 0
+  // and no identity. nullopt if there is none.
+  virtual Result<std::optional<ScsiDevice>> find_device(const Ctx& ctx, const DevT& dev) = 0;
+
   // Waits until the disk is there with a size and an identity. Errors: deadline_exceeded.
   virtual Result<ScsiDevice> wait_for_device(const Ctx& ctx, const Session& session,
                                              std::uint32_t lun) = 0;
@@ -128,6 +132,10 @@ class Host {
 
   // Deletes a SCSI device and returns once it is gone from sysfs. Gone already is success.
   virtual Status remove_device(const Ctx& ctx, const ScsiDevice& device) = 0;
+
+  // Makes a block device ("dm-3", "sdb") read-only, or writable again. What others do to it, such
+  // as a reload of a map, does not undo that. Errors: not_found, io.
+  virtual Status set_read_only(const Ctx& ctx, const std::string& name, bool is_read_only) = 0;
 
   // Reads a little from the path itself: proof that it is alive.
   virtual Status probe(const Ctx& ctx, const ScsiDevice& device) = 0;
@@ -174,6 +182,10 @@ class Host {
   // Adding what is there, or removing what is not, is success.
   virtual Status remember_wwid(const Ctx& ctx, const std::string& wwid) = 0;
   virtual Status forget_wwid(const Ctx& ctx, const std::string& wwid) = 0;
+
+  // Who has a claim on a disk, in words for people: maps of any kind over it, mounts. Processes
+  // that merely have it open are not seen.
+  virtual Result<std::vector<std::string>> claims(const Ctx& ctx, const ScsiDevice& device) = 0;
 
   // --- use and data -----------------------------------------------------------------------------
 

@@ -202,6 +202,11 @@ Result<std::vector<ScsiDevice>> LinuxHost::devices(const Ctx& ctx, std::uint32_t
   return scsi_.devices(sid);
 }
 
+Result<std::optional<ScsiDevice>> LinuxHost::find_device(const Ctx& ctx, const DevT& dev) {
+  HAWSER_TRY(ctx.check());
+  return scsi_.find(dev);
+}
+
 Result<ScsiDevice> LinuxHost::wait_for_device(const Ctx& ctx, const Session& session,
                                               std::uint32_t lun) {
   const auto look = [&]() -> Result<std::optional<ScsiDevice>> {
@@ -229,6 +234,11 @@ Status LinuxHost::remove_device(const Ctx& ctx, const ScsiDevice& device) {
   return std::move(gone).error().with(device.name + " is being deleted").with(Outcome::unknown);
 }
 
+Status LinuxHost::set_read_only(const Ctx& ctx, const std::string& name, bool is_read_only) {
+  HAWSER_TRY_ASSIGN(const DevT dev, scsi_.number(name));
+  return hawser::set_read_only(ctx, "/dev/" + name, dev, is_read_only);
+}
+
 Status LinuxHost::probe(const Ctx& ctx, const ScsiDevice& device) {
   HAWSER_TRY_ASSIGN(const std::vector<ScsiDevice> devices, scsi_.devices(device.sid));
   const auto now = std::find_if(devices.begin(), devices.end(),
@@ -244,11 +254,16 @@ Status LinuxHost::probe(const Ctx& ctx, const ScsiDevice& device) {
 Result<std::string> LinuxHost::wwid(const Ctx& ctx, const ScsiDevice& device) {
   const Result<std::string> paths =
       multipathd_.command(ctx.within(kWwidBudget), "show paths raw format \"%d %w\"");
+  // Both know a device by its name or number, which another may have had a moment ago.
+  const auto is_of_device = [&](const std::string& wwid) {
+    return is_usable_wwid(wwid) && names_unit(device.identity, wwid);
+  };
   if (paths) {
-    if (auto wwid = parse_path_wwid(*paths, device.name)) return *std::move(wwid);
+    auto wwid = parse_path_wwid(*paths, device.name);
+    if (wwid && is_of_device(*wwid)) return *std::move(wwid);
   }
   HAWSER_TRY_ASSIGN(const std::optional<UdevRecord> record, udev_record(device.dev));
-  if (record && !record->serial.empty()) return record->serial;
+  if (record && is_of_device(record->serial)) return record->serial;
   return wwid_of(device.identity);
 }
 

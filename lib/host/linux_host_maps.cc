@@ -109,6 +109,18 @@ Status LinuxHost::forget_wwid(const Ctx& ctx, const std::string& wwid) {
   return wwids_.remove(ctx, wwid);
 }
 
+Result<std::vector<std::string>> LinuxHost::claims(const Ctx& ctx, const ScsiDevice& device) {
+  HAWSER_TRY_ASSIGN(std::vector<std::string> claims, holders(ctx, device.name));
+  HAWSER_TRY_ASSIGN(const std::vector<std::string> names, scsi_.holders(device.name));
+  for (const std::string& name : names) {
+    const Result<std::string> uuid = sysfs_.attribute("class/block/" + name + "/dm/uuid");
+    if (uuid && uuid->starts_with(kMapUuidPrefix)) {
+      claims.push_back("used by " + name + " (" + *uuid + ")");
+    }
+  }
+  return claims;
+}
+
 // Devices stacked on `device`, but for partition maps that nobody uses: those are removed with it.
 Result<std::vector<std::string>> LinuxHost::stacked_users(const std::string& device) {
   HAWSER_TRY_ASSIGN(const std::vector<std::string> names, scsi_.holders(device));

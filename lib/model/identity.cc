@@ -13,6 +13,9 @@ constexpr std::uint8_t kEui64 = 2;
 constexpr std::uint8_t kNaa = 3;
 constexpr std::uint8_t kScsiName = 8;
 
+// DM_UUID_LEN is 129 with its end, and "part15-mpath-" may stand before the WWID.
+constexpr std::size_t kWwidBytesMax = 115;
+
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
 std::string lower(std::string_view text) {
@@ -105,6 +108,15 @@ bool any_type_differs(const Identity& a, const Identity& b, bool& compared) {
   return false;
 }
 
+// Blanks and underscores apart, which differ between those who write WWIDs.
+std::string bare(std::string_view text) {
+  std::string result;
+  for (const char c : text.substr(0, text.find('\0'))) {
+    if (c != ' ' && c != '\t' && c != '_') result += lower(c);
+  }
+  return result;
+}
+
 std::string_view without_prefix(std::string_view text, std::string_view prefix) {
   return text.starts_with(prefix) ? text.substr(prefix.size()) : text;
 }
@@ -122,12 +134,39 @@ bool same_unit(const Identity& a, const Identity& b) {
 }
 
 std::string wwid_of(const Identity& identity) {
-  const Designator* best = nullptr;
+  std::string best;
+  int best_likes = 1;
   for (const Designator& d : identity.designators) {
     const int likes = preference(d);
-    if (likes > 0 && (best == nullptr || likes >= preference(*best))) best = &d;
+    if (likes < best_likes) continue;
+    std::string wwid = format_wwid(d);
+    if (!is_usable_wwid(wwid)) continue;
+    best = std::move(wwid);
+    best_likes = likes;
   }
-  return best == nullptr ? "" : format_wwid(*best);
+  return best;
+}
+
+bool is_usable_wwid(const std::string& wwid) {
+  return !wwid.empty() && wwid.size() <= kWwidBytesMax &&
+         std::all_of(wwid.begin(), wwid.end(), [](char c) {
+           return c > ' ' && c < 0x7f && c != '/' && c != '"' && c != '\\';
+         });
+}
+
+bool names_unit(const Identity& identity, const std::string& wwid) {
+  // The first character says which kind it is.
+  const std::string wanted = bare(wwid.substr(std::min<std::size_t>(wwid.size(), 1)));
+  if (wanted.empty()) return false;
+  const std::string serial = bare(identity.serial);
+  if (wwid.front() == 'S' && !serial.empty() && wanted.ends_with(serial)) return true;
+  return std::any_of(identity.designators.begin(), identity.designators.end(),
+                     [&](const Designator& d) {
+                       if (d.bytes.empty()) return false;
+                       const std::string text = bare(d.bytes);
+                       return hex(d.bytes) == wanted || text == wanted || text == "naa." + wanted ||
+                              text == "eui." + wanted;
+                     });
 }
 
 bool matches_wwid(const Identity& identity, const std::string& expected) {

@@ -34,8 +34,16 @@ bool same_unit(const Identity& a, const Identity& b);
 
 // The WWID that udev's ID_SERIAL and multipath-tools derive from the designators (sg3-utils rule
 // order: NAA 6, NAA 5, NAA 2, EUI-64, SCSI name, T10, NAA 3; of two of a kind the last); empty if
-// there is none.
+// there is none. Designators that make no usable WWID are passed over.
 std::string wwid_of(const Identity& identity);
+
+// True if maps, files and commands can carry it: printable, without blanks and slashes, and short
+// enough for the uuid of a map.
+bool is_usable_wwid(const std::string& wwid);
+
+// True if `wwid` is made of something that the unit says. What udev and multipathd know of a device
+// name may still be that of the device that had the name before.
+bool names_unit(const Identity& identity, const std::string& wwid);
 
 // True if `expected` (a WWID as above, or bare NAA/EUI hex digits, with or without a "naa." or
 // "eui." or "0x" prefix) names a designator of this unit. Letter case of hex digits is ignored.

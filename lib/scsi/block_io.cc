@@ -1,6 +1,8 @@
 #include "scsi/block_io.h"
 
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -65,6 +67,16 @@ Status probe_read(const Ctx& ctx, const std::string& node, const DevT& dev) {
 
 Status flush_device(const Ctx& ctx, const std::string& node, const DevT& dev) {
   return run_bounded(ctx, "flush " + node, [node, dev] { return sync_and_close(node, dev); });
+}
+
+Status set_read_only(const Ctx& ctx, const std::string& node, const DevT& dev, bool is_read_only) {
+  const std::string doing = "make " + node + (is_read_only ? " read-only" : " writable");
+  return run_bounded(ctx, doing, [node, dev, is_read_only, doing]() -> Status {
+    HAWSER_TRY_ASSIGN(const UniqueFd fd, open_device(node, dev, O_RDONLY | O_NONBLOCK));
+    const int wanted = is_read_only ? 1 : 0;
+    if (::ioctl(fd.get(), BLKROSET, &wanted) == 0) return ok();
+    return Error::from_errno(errno, doing);
+  });
 }
 
 Result<std::vector<std::string>> users_of(const std::string& proc, const DevT& dev) {

@@ -19,6 +19,10 @@ Status probe_read(const Ctx& ctx, const std::string& node, const DevT& dev);
 // Errors: io (writes were lost), deadline_exceeded (outcome unknown), as above.
 Status flush_device(const Ctx& ctx, const std::string& node, const DevT& dev);
 
+// Makes a block device read-only, or writable again, for whoever writes through its node, whatever
+// others say of it afterwards. Errors: io, not_found, identity_mismatch, deadline_exceeded.
+Status set_read_only(const Ctx& ctx, const std::string& node, const DevT& dev, bool is_read_only);
+
 // Where a block device is mounted or swapped on, in words. `proc` is /proc.
 Result<std::vector<std::string>> users_of(const std::string& proc, const DevT& dev);
 

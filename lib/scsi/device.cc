@@ -99,6 +99,31 @@ Result<std::optional<ScsiDevice>> ScsiSysfs::read(const std::string& dir, const 
   return {std::move(device)};
 }
 
+Result<std::optional<ScsiDevice>> ScsiSysfs::find(const DevT& dev) const {
+  // Leads to .../sessionN/targetH:C:T/H:C:T:L/block/sdX
+  const Result<std::string> link = sysfs_.link_target("dev/block/" + to_string(dev));
+  if (!link && link.error().code() == Errc::not_found) return std::optional<ScsiDevice>{};
+  HAWSER_TRY(link);
+  std::vector<std::string_view> parts;
+  for (std::string_view rest = *link; !rest.empty();) {
+    parts.push_back(rest.substr(0, rest.find('/')));
+    rest.remove_prefix(std::min(rest.size(), parts.back().size() + 1));
+  }
+  ScsiDevice other{.name = parts.empty() ? "" : std::string(parts.back()), .dev = dev};
+  constexpr std::size_t kTail = 5;
+  constexpr std::string_view kSession = "session";
+  if (parts.size() < kTail) return {std::move(other)};
+  const auto* const tail = &parts[parts.size() - kTail];
+  const std::optional<Hctl> hctl = parse_hctl(tail[2]);
+  if (!hctl || !tail[0].starts_with(kSession) || tail[3] != "block") return {std::move(other)};
+  const auto sid = parse_number<std::uint32_t>(tail[0].substr(kSession.size()));
+  if (!sid) return {std::move(other)};
+  HAWSER_TRY_ASSIGN(std::optional<ScsiDevice> device, read(device_dir(*hctl), *hctl, *sid));
+  // The number may have gone to another device while we looked.
+  if (device && device->dev != dev) return std::optional<ScsiDevice>{};
+  return device;
+}
+
 bool ScsiSysfs::has_device(const Session& session, std::uint32_t lun) const {
   return sysfs_.exists(
       device_dir({.host = session.host_no, .target = session.target_id, .lun = lun}));

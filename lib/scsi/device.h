@@ -26,6 +26,10 @@ class ScsiSysfs {
   bool has_device(const Session& session, std::uint32_t lun) const;
   bool exists(const ScsiDevice& device) const;
 
+  // The disk of this number: an iSCSI one, or of another kind, with a sid of 0 and no more than a
+  // name; nullopt if there is none.
+  Result<std::optional<ScsiDevice>> find(const DevT& dev) const;
+
   // Looks for one LUN. The kernel takes the request and does nothing when the session is not logged
   // in, so that is checked before and after. May take as long as the target takes to answer.
   // Errors: unavailable (not logged in), deadline_exceeded (unknown: the scan goes on), io.

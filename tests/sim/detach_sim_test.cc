@@ -90,8 +90,8 @@ TEST(DetachSimTest, the_last_of_two_volumes_logs_out) {
 TEST(DetachSimTest, a_lun_that_shows_another_unit_now_is_left_alone) {
   SimWorld world = sim_world();
   attach_in_good_weather(world, sim_spec(1), {.multipath = Multipath::off});
-  ScsiDevice& device = world.devices.begin()->second;
-  device.identity = sim_identity("stranger");
+  world.targets[kTarget][1] = "stranger";
+  world.devices.begin()->second.identity = sim_identity("stranger");
 
   detach_in_good_weather(world, attachment_id(sim_spec(1)));
 

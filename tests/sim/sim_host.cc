@@ -201,17 +201,29 @@ Status SimHost::remove_node_record(const Ctx& ctx, const LoginRequest& request) 
   });
 }
 
+std::string SimHost::unit_behind(const ScsiDevice& device) const {
+  const auto session = world_.sessions.find(device.sid);
+  if (session == world_.sessions.end()) return {};
+  const auto luns = world_.targets.find(session->second.target);
+  if (luns == world_.targets.end()) return {};
+  const auto unit = luns->second.find(static_cast<std::uint32_t>(device.hctl.lun));
+  return unit == luns->second.end() ? std::string() : unit->second;
+}
+
+// As the kernel does, leaves a device alone that is there.
 void SimHost::add_device(const Session& session, std::uint32_t lun) {
   const auto& luns = world_.targets[session.target];
   const auto unit = luns.find(lun);
   if (unit == luns.end()) return;
   const std::string name = "sd-" + std::to_string(session.sid) + "-" + std::to_string(lun);
+  if (world_.devices.contains(name)) return;
   world_.devices[name] = {.hctl = {.host = session.host_no, .lun = lun},
                           .sid = session.sid,
                           .name = name,
                           .dev = {.major = 8, .minor = 16 * session.sid + lun},
                           .sectors = 2048,
                           .state = "running",
+                          .read_only = world_.write_protected.contains(unit->second),
                           .identity = sim_identity(unit->second)};
 }
 
@@ -242,9 +254,51 @@ Result<ScsiDevice> SimHost::wait_for_device(const Ctx& ctx, const Session& sessi
   return Error(Errc::not_found, "no such LUN");
 }
 
-Status SimHost::rescan(const Ctx& ctx, const ScsiDevice&) {
+// A device whose LUN is gone keeps the identity that it had: the kernel says nothing of it.
+Status SimHost::rescan(const Ctx& ctx, const ScsiDevice& device) {
   HAWSER_TRY(enter(ctx));
-  return faults_.look();
+  HAWSER_TRY(faults_.look());
+  const auto known = world_.devices.find(device.name);
+  if (known == world_.devices.end()) return Error(Errc::not_found, "no such device");
+  const std::string unit = unit_behind(device);
+  if (!unit.empty()) known->second.identity = sim_identity(unit);
+  return ok();
+}
+
+Result<std::optional<ScsiDevice>> SimHost::find_device(const Ctx& ctx, const DevT& dev) {
+  HAWSER_TRY(enter(ctx));
+  HAWSER_TRY(faults_.look());
+  for (const auto& [name, device] : world_.devices) {
+    if (device.dev == dev) return {device};
+  }
+  return std::optional<ScsiDevice>{};
+}
+
+Status SimHost::set_read_only(const Ctx& ctx, const std::string& name, bool is_read_only) {
+  HAWSER_TRY(enter(ctx));
+  return faults_.change([&]() -> Status {
+    const auto device = world_.devices.find(name);
+    if (device != world_.devices.end()) {
+      device->second.read_only = is_read_only;
+      return ok();
+    }
+    for (auto& [uuid, map] : world_.maps) {
+      if (name != "dm-" + std::to_string(map.minor)) continue;
+      map.is_read_only = is_read_only;
+      return ok();
+    }
+    return Error(Errc::not_found, "no block device " + name);
+  });
+}
+
+Result<std::vector<std::string>> SimHost::claims(const Ctx& ctx, const ScsiDevice& device) {
+  HAWSER_TRY(enter(ctx));
+  HAWSER_TRY(faults_.look());
+  std::vector<std::string> claims;
+  for (const auto& [uuid, map] : world_.maps) {
+    if (map.has_path(device.dev)) claims.push_back("used by map " + uuid);
+  }
+  return claims;
 }
 
 Status SimHost::remove_device(const Ctx& ctx, const ScsiDevice& device) {
@@ -255,9 +309,11 @@ Status SimHost::remove_device(const Ctx& ctx, const ScsiDevice& device) {
   });
 }
 
-Status SimHost::probe(const Ctx& ctx, const ScsiDevice&) {
+Status SimHost::probe(const Ctx& ctx, const ScsiDevice& device) {
   HAWSER_TRY(enter(ctx));
-  return faults_.look();
+  HAWSER_TRY(faults_.look());
+  if (unit_behind(device).empty()) return Error(Errc::io, "nothing answers");
+  return ok();
 }
 
 Result<std::string> SimHost::wwid(const Ctx& ctx, const ScsiDevice& device) {

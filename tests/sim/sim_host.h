@@ -42,10 +42,12 @@ class SimHost final : public Host {
 
   Status scan(const Ctx& ctx, const Session& session, std::uint32_t lun) override;
   Result<std::vector<ScsiDevice>> devices(const Ctx& ctx, std::uint32_t sid) override;
+  Result<std::optional<ScsiDevice>> find_device(const Ctx& ctx, const DevT& dev) override;
   Result<ScsiDevice> wait_for_device(const Ctx& ctx, const Session& session,
                                      std::uint32_t lun) override;
   Status rescan(const Ctx& ctx, const ScsiDevice& device) override;
   Status remove_device(const Ctx& ctx, const ScsiDevice& device) override;
+  Status set_read_only(const Ctx& ctx, const std::string& name, bool is_read_only) override;
   Status probe(const Ctx& ctx, const ScsiDevice& device) override;
   Result<std::string> wwid(const Ctx& ctx, const ScsiDevice& device) override;
 
@@ -63,6 +65,7 @@ class SimHost final : public Host {
   Result<bool> knows_wwid(const Ctx& ctx, const std::string& wwid) override;
   Status remember_wwid(const Ctx& ctx, const std::string& wwid) override;
   Status forget_wwid(const Ctx& ctx, const std::string& wwid) override;
+  Result<std::vector<std::string>> claims(const Ctx& ctx, const ScsiDevice& device) override;
   Result<std::vector<std::string>> holders(const Ctx& ctx, const std::string& device) override;
   Status wait_until_unused(const Ctx& ctx, const std::string& uuid) override;
   Status flush(const Ctx& ctx, const std::string& node) override;
@@ -71,6 +74,8 @@ class SimHost final : public Host {
   Status enter(const Ctx& ctx);
   void land_logins();
   void add_device(const Session& session, std::uint32_t lun);
+  // The unit that is behind a device now; empty if there is none.
+  std::string unit_behind(const ScsiDevice& device) const;
 
   SimWorld& world_;
   Faults& faults_;

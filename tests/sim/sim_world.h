@@ -19,6 +19,7 @@ struct SimWorld {
   std::map<std::string, std::map<std::uint32_t, std::string>> targets{};  // IQN, LUN: unit name.
   std::set<std::string> dead_portals{};                                   // Addresses.
   std::map<std::string, std::vector<std::string>> advertised{};  // IQN: what SendTargets lists.
+  std::set<std::string> write_protected{};  // Units that are exported read-only.
 
   // --- this host ---
   std::map<std::uint32_t, Session> sessions{};
@@ -43,10 +44,10 @@ struct SimWorld {
     for (const Session& session : logins_in_flight)
       text += "login in flight " + session.target + " " + session.address + "\n";
     for (const auto& [name, device] : devices)
-      text += "device " + name + " " + to_string(device.hctl) + "\n";
+      text += "device " + name + " " + to_string(device.hctl) + (device.read_only ? " ro\n" : "\n");
     for (const auto& [uuid, map] : maps)
       text += "map " + uuid + " paths " + std::to_string(map.paths.size()) + " " + map.target_type +
-              "\n";
+              (map.is_read_only ? " ro\n" : "\n");
     for (const std::string& wwid : wwids)
       text += "wwid " + wwid + "\n";
     for (const std::string& record : node_records)
@@ -57,9 +58,12 @@ struct SimWorld {
   }
 };
 
-// The identity that a unit of this name shows: one NAA 6 designator.
-inline Identity sim_identity(const std::string& unit) {
-  std::string naa = "\x60" + unit;
+// The identity that a unit of this name shows: one NAA 6 designator, and its name as the serial
+// number. "copy=unit" shows the designator of "unit", "=unit" its serial number too.
+inline Identity sim_identity(const std::string& name) {
+  const std::size_t sign = name.find('=');
+  const std::string unit = sign == 0 ? name.substr(1) : name;
+  std::string naa = "\x60" + name.substr(sign == name.npos ? 0 : sign + 1);
   naa.resize(16, '.');
   return {.designators = {{.type = 3, .code_set = 1, .bytes = naa}}, .serial = unit};
 }

@@ -41,6 +41,32 @@ TEST(WwidTest, is_what_udev_calls_the_serial) {
     EXPECT_EQ(wwid_of({.designators = c.designators}), c.wwid);
 }
 
+// Keeps: bad input
+TEST(WwidTest, is_never_something_that_a_file_a_command_or_a_map_cannot_carry) {
+  const std::string long_name(200, 'x');
+  for (const std::string& text : {"LIO-ORG\nvolume:x"s, "../../volume:x"s, "volume\x01:x__"s,
+                                  "volume\xff:x__"s, "vol\"ume:x__"s, long_name}) {
+    EXPECT_EQ(wwid_of({.designators = {t10(text)}}), "") << text;
+    // The next best one is taken.
+    EXPECT_EQ(wwid_of({.designators = {name(text), t10("LIO-ORG volume:x")}}), "1LIO-ORG_volume:x");
+  }
+  EXPECT_FALSE(is_usable_wwid(""));
+  EXPECT_FALSE(is_usable_wwid("3600 1405"));
+}
+
+// Keeps: A6
+TEST(NamesUnitTest, takes_what_is_made_of_a_designator_and_nothing_else) {
+  const Identity unit{.designators = {naa(kNaa6), t10("LIO-ORG FILEIO   :x")}, .serial = "s-17"};
+  for (const char* wwid : {"360014050c7fc58f926823ee40f8c63d9", "1LIO-ORG_FILEIO_:x",
+                           "1LIO-ORG_FILEIO___:x", "SLIO-ORG_volume_s-17"})
+    EXPECT_TRUE(names_unit(unit, wwid)) << wwid;
+  // That of the device that had the name before, and nonsense.
+  for (const char* wwid : {"360014050c7fc58f926823ee40f8c63d8", "1LIO-ORG_FILEIO_:y", "3", "",
+                           "s-17", "SLIO-ORG_volume_s-18"})
+    EXPECT_FALSE(names_unit(unit, wwid)) << wwid;
+  EXPECT_FALSE(names_unit({}, "360014050c7fc58f926823ee40f8c63d9"));
+}
+
 TEST(SameUnitTest, every_kind_that_both_have_must_agree) {
   const Identity unit{.designators = {naa(kNaa6), t10("LIO-ORG volume:x")}, .serial = "x"};
   EXPECT_TRUE(same_unit(unit, unit));

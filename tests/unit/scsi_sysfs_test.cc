@@ -1,6 +1,9 @@
 // Sessions and devices, read from a tree that stands in for /sys.
 #include <unistd.h>
 
+#include <atomic>
+#include <thread>
+
 #include <gtest/gtest.h>
 
 #include "scsi/block_io.h"
@@ -124,6 +127,79 @@ TEST_F(ScsiSysfsTest, the_disks_of_a_session_are_found) {
   EXPECT_EQ(disk.sectors, 131072u);
   EXPECT_EQ(disk.identity.serial, "0:1");
   EXPECT_TRUE(scsi_.devices(9)->empty());
+}
+
+TEST_F(ScsiSysfsTest, a_disk_is_found_by_its_number) {
+  tree_.link("../../devices/platform/host3/session1/target3:0:0/3:0:0:2/block/sdc",
+             "dev/block/8:32");
+  tree_.link("../../devices/pci0/ata1/host0/target0:0:0/0:0:0:0/block/sda", "dev/block/8:0");
+
+  const auto disk = scsi_.find({.major = 8, .minor = 32});
+  ASSERT_TRUE(disk && disk->has_value());
+  EXPECT_EQ((*disk)->name, "sdc");
+  EXPECT_EQ((*disk)->sid, 1u);
+  EXPECT_EQ((*disk)->identity.serial, "0:2");
+
+  const auto other = scsi_.find({.major = 8, .minor = 0});
+  ASSERT_TRUE(other && other->has_value());
+  EXPECT_EQ((*other)->name, "sda");
+  EXPECT_EQ((*other)->sid, 0u);
+
+  EXPECT_FALSE(scsi_.find({.major = 8, .minor = 48})->has_value());
+}
+
+// Keeps: bad input
+TEST_F(ScsiSysfsTest, garbage_for_vpd_pages_is_a_disk_without_an_identity) {
+  const std::string dir = "devices/platform/host3/session1/target3:0:0/3:0:0:1/";
+  const std::string pages[] = {
+      ""s,
+      "\x00"s,
+      "garbage"s,
+      std::string(4096, '\xff'),
+      std::string(255, '\0'),
+      "\x00\x83\xff\xff"s,
+      "\x00\x83\x00\x04\x01\x03\x00\x10"s,
+      // Designators of no bytes, and of a type and length that do not go together.
+      "\x00\x83\x00\x04\x01\x03\x00\x00"s,
+      "\x00\x83\x00\x06\x01\x03\x00\x02\x60\x01"s,
+  };
+  for (const std::string& page : pages) {
+    tree_.write(dir + "vpd_pg83", page);
+    tree_.write(dir + "vpd_pg80", page);
+    const auto devices = scsi_.devices(1);
+    ASSERT_TRUE(devices) << devices.error().message();
+    ASSERT_EQ(devices->size(), 2u);
+    EXPECT_EQ((*devices)[0].identity.serial, "");
+    EXPECT_EQ(wwid_of((*devices)[0].identity), "");
+    EXPECT_FALSE(same_unit((*devices)[0].identity, (*devices)[1].identity));
+  }
+}
+
+// Keeps: bad input
+TEST_F(ScsiSysfsTest, a_device_that_goes_while_it_is_read_is_left_out) {
+  const std::string dir = tree_.path("devices/platform/host3/session1/target3:0:0/3:0:0:1");
+  const std::string aside = tree_.path("aside");
+  std::atomic<bool> stop = false;
+  std::thread coming_and_going([&] {
+    std::error_code ignored;
+    while (!stop) {
+      std::filesystem::rename(dir, aside, ignored);
+      std::filesystem::rename(aside, dir, ignored);
+    }
+  });
+  int there = 0;
+  int gone = 0;
+  for (int i = 0; i < 4000 || there == 0 || gone == 0; ++i) {
+    const auto devices = scsi_.devices(1);
+    if (!devices) {
+      ADD_FAILURE() << devices.error().message();
+      break;
+    }
+    ++(devices->size() == 2 ? there : gone);
+    EXPECT_EQ(devices->back().name, "sdc");
+  }
+  stop = true;
+  coming_and_going.join();
 }
 
 TEST_F(ScsiSysfsTest, exactly_one_lun_is_scanned) {

@@ -150,15 +150,28 @@ make_portals() {
   ip -netns tgt -batch - <<<"$there"
 }
 
-# make_lun NAME SIZE_MIB: a backing file, exported by add_lun.
+# serial_of NAME: the serial number that make_lun gives to a unit. LIO makes its NAA designator from
+# the hex digits of this: it has to be hex to be unique.
+serial_of() {
+  local sum
+  sum=$(md5sum <<<"$1")
+  echo "${sum%% *}"
+}
+
+# wwid_of NAME: the WWID that such a unit has. LIO's company is 001405; 25 digits of the serial follow.
+wwid_of() {
+  local serial
+  serial=$(serial_of "$1")
+  echo "36001405${serial:0:25}"
+}
+
+# make_lun NAME SIZE_MIB [SERIAL]: a backing file, exported by add_lun.
 make_lun() {
-  local store=/sys/kernel/config/target/core/fileio_0/$1 sum
+  local store=/sys/kernel/config/target/core/fileio_0/$1
   mkdir -p "$store"
   truncate -s "${2}M" "/dev/shm/$1.img"
   echo "fd_dev_name=/dev/shm/$1.img,fd_dev_size=$(($2 * 1048576))" >"$store/control"
-  # LIO makes its NAA designator from the hex digits of this: it has to be hex to be unique.
-  sum=$(md5sum <<<"$1")
-  echo "${sum%% *}" >"$store/wwn/vpd_unit_serial"
+  echo "${3:-$(serial_of "$1")}" >"$store/wwn/vpd_unit_serial"
   echo 1 >"$store/enable"
 }
 
@@ -244,6 +257,12 @@ add_host() {
     shift
   done
 }
+# remove_lun IQN LUN, and remap_lun IQN LUN NAME: under the sessions that are there.
+remove_lun() { find "/sys/kernel/config/target/iscsi/$1/tpgt_1/lun/lun_$2" -maxdepth 1 -type l -delete; }
+remap_lun() { remove_lun "$1" "$2" && add_lun "$@"; }
+
+# is_untouched NAME: nothing was ever written to that unit.
+is_untouched() { [ "$(stat -c %b "/dev/shm/$1.img")" -eq 0 ]; }
 
 # The usual storage: one volume of 64 MiB as LUN 1 of $TARGET on four portals.
 make_storage() {
@@ -258,6 +277,32 @@ volume() {
   local n
   echo --target "$TARGET" --lun 1 --discovery off
   for ((n = 1; n <= ${1:-portals}; n++)); do echo --portal "10.0.$n.2:3260"; done
+}
+
+# foreign_session IQN N: somebody else's session at portal n, without a scan. Sets sid and host.
+foreign_session() {
+  local session
+  iscsiadm -m node -T "$1" -p "10.0.$2.2:3260" -o new >/dev/null
+  iscsiadm -m node -T "$1" -p "10.0.$2.2:3260" -o update -n node.session.scan -v manual
+  iscsiadm -m node -T "$1" -p "10.0.$2.2:3260" --login >/dev/null
+  for session in /sys/class/iscsi_session/session*; do
+    if [ "$(<"$session/targetname")" = "$1" ]; then sid=${session##*session}; fi
+  done
+  host=$(readlink -f "/sys/class/iscsi_session/session$sid/device/..")
+  host=${host##*/host}
+}
+
+# foreign_device LUN: scans it on that session. Sets disk.
+foreign_device() {
+  echo "0 0 $1" >"/sys/class/scsi_host/host$host/scan"
+  wait_until 10 foreign_disk "$1"
+}
+foreign_disk() {
+  local block
+  for block in "/sys/class/scsi_device/$host:0:0:$1/device/block"/sd*; do
+    [ -e "$block" ] && disk=${block##*/} && return
+  done
+  return 1
 }
 
 # --- faults ---------------------------------------------------------------------------------------

@@ -1,0 +1,95 @@
+#include "engine/access.h"
+
+#include <utility>
+
+namespace hawser {
+namespace {
+
+// Whoever writes to it now would find himself refused.
+Status check_nobody_writes(const Ctx& ctx, Host& host, const std::string& name) {
+  HAWSER_TRY_ASSIGN(const std::vector<std::string> holders, host.holders(ctx, name));
+  if (holders.empty()) return ok();
+  return Error(Errc::busy,
+               name + " was there before and cannot be made read-only: " + holders.front());
+}
+
+// `fields` say how to find it again: what is ours goes anyway, and needs no undo.
+Status set_read_only(const Ctx& ctx, Operation& operation, const std::string& name,
+                     std::optional<Fields> undo_fields) {
+  operation.tell(Event::Level::info, "access.read_only", "making " + name + " read-only");
+  if (!undo_fields) return operation.host().set_read_only(ctx, name, true);
+  HAWSER_TRY(check_nobody_writes(ctx, operation.host(), name));
+  undo_fields->emplace("name", name);
+  HAWSER_TRY_ASSIGN(const std::uint32_t number,
+                    operation.intent(step::kReadOnly, *std::move(undo_fields)));
+  HAWSER_TRY(operation.host().set_read_only(ctx, name, true));
+  return operation.done(step::kReadOnly, number);
+}
+
+Error did_not_take(const std::string& name) {
+  return Error(Errc::io, name + " did not become read-only");
+}
+
+// What is there now of what an entry names: the number of a disk may be another's by now.
+Result<bool> is_still_there(const Ctx& ctx, Host& host, const ReadOnlyEntry& entry) {
+  if (!entry.map_uuid.empty()) {
+    HAWSER_TRY_ASSIGN(const std::optional<Map> map, host.find_map(ctx, entry.map_uuid));
+    return map && entry.name == "dm-" + std::to_string(map->minor);
+  }
+  HAWSER_TRY_ASSIGN(const std::vector<ScsiDevice> devices, host.devices(ctx, entry.sid));
+  for (const ScsiDevice& device : devices) {
+    if (device.name == entry.name && to_string(device.hctl) == entry.hctl) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+Status make_read_only(const Ctx& ctx, Operation& operation, Path& path) {
+  if (path.device.read_only) return ok();
+  std::optional<Fields> undo_fields;
+  if (path.existed) {
+    undo_fields = Fields{{"sid", std::to_string(path.session.sid)},
+                         {"hctl", to_string(path.device.hctl)},
+                         {"uuid", ""}};
+  }
+  HAWSER_TRY(set_read_only(ctx, operation, path.device.name, std::move(undo_fields)));
+  HAWSER_TRY_ASSIGN(std::optional<ScsiDevice> now,
+                    operation.host().find_device(ctx, path.device.dev));
+  if (!now || !now->read_only) return did_not_take(path.device.name);
+  path.device = *std::move(now);
+  return ok();
+}
+
+Status settle_map_access(const Ctx& ctx, Operation& operation, const std::string& uuid,
+                         bool is_ours, bool is_read_only) {
+  Host& host = operation.host();
+  HAWSER_TRY_ASSIGN(std::optional<Map> map, host.find_map(ctx, uuid));
+  if (!map) return Error(Errc::busy, "somebody removed it while it was being built");
+  const std::string name = "dm-" + std::to_string(map->minor);
+  if (!is_read_only) {
+    if (!map->is_read_only) return ok();
+    return Error(Errc::permission_denied, name + " is read-only, but access_mode is rw");
+  }
+  // Also if its table is read-only: the next one that multipathd loads is not.
+  std::optional<Fields> undo_fields;
+  if (!is_ours) undo_fields = Fields{{"sid", "0"}, {"hctl", ""}, {"uuid", uuid}};
+  if (is_ours || !map->is_read_only) {
+    HAWSER_TRY(set_read_only(ctx, operation, name, std::move(undo_fields)));
+  }
+  HAWSER_TRY_ASSIGN(map, host.find_map(ctx, uuid));
+  if (!map || !map->is_read_only) return did_not_take(name);
+  return ok();
+}
+
+Status undo_read_only(const Ctx& ctx, Operation& operation, const LogState& state) {
+  for (const ReadOnlyEntry& entry : state.read_only_devices) {
+    if (entry.progress == Progress::ended) continue;
+    HAWSER_TRY_ASSIGN(const bool is_there, is_still_there(ctx, operation.host(), entry));
+    if (is_there) HAWSER_TRY(operation.host().set_read_only(ctx, entry.name, false));
+    operation.undone(step::kReadOnly, entry.number);
+  }
+  return ok();
+}
+
+}  // namespace hawser

@@ -1,0 +1,137 @@
+#include "engine/confirm.h"
+
+#include <algorithm>
+#include <functional>
+#include <utility>
+
+#include "base/mutex.h"
+#include "engine/rivals.h"
+#include "engine/run_all.h"
+
+namespace hawser {
+namespace {
+
+using namespace std::chrono_literals;
+
+// A path that takes longer to say what it is, is taken to be lost for now.
+constexpr auto kConfirmBudget = 3s;
+
+struct Changed {
+  Mutex mutex{};
+  std::vector<ScsiDevice> devices HAWSER_GUARDED_BY(mutex){};
+};
+
+void confirm_one(const Ctx& ctx, Host& host, const Identity& expected, const ScsiDevice& device,
+                 Changed& changed) {
+  if (device.state != "running" || !host.rescan(ctx, device)) return;
+  const Result<std::optional<ScsiDevice>> now = host.find_device(ctx, device.dev);
+  if (!now || !*now || (*now)->identity.empty()) return;
+  if (same_unit((*now)->identity, expected)) return;
+  const MutexLock lock(changed.mutex);
+  changed.devices.push_back(**now);
+}
+
+std::string name_changed(const std::vector<ScsiDevice>& devices, const LogState& state) {
+  std::string text;
+  for (const ScsiDevice& device : devices) {
+    text += (text.empty() ? "" : ", ") + device.name + " (" + to_string(device.hctl) +
+            ") is unit " + wwid_of(device.identity) + " now";
+  }
+  return text + "; attached was " + state.wwid;
+}
+
+bool contains(const std::vector<ScsiDevice>& devices, const DevT& dev) {
+  return std::any_of(devices.begin(), devices.end(),
+                     [&](const ScsiDevice& device) { return device.dev == dev; });
+}
+
+// Announces it, so that nobody takes the devices for somebody else's when they are out of the map.
+Result<std::vector<std::uint32_t>> announce(Operation& operation,
+                                            const std::vector<ScsiDevice>& devices) {
+  std::vector<std::uint32_t> numbers;
+  for (const ScsiDevice& device : devices) {
+    HAWSER_TRY_ASSIGN(const std::uint32_t number,
+                      operation.intent(step::kExpel, {{"sid", std::to_string(device.sid)},
+                                                      {"hctl", to_string(device.hctl)},
+                                                      {"name", device.name}}));
+    numbers.push_back(number);
+  }
+  return numbers;
+}
+
+}  // namespace
+
+Result<std::vector<ScsiDevice>> changed_devices(const Ctx& ctx, Operation& operation,
+                                                const LogState& state,
+                                                const std::vector<ScsiDevice>& devices) {
+  if (state.identity.empty()) return std::vector<ScsiDevice>{};
+  Changed changed;
+  std::vector<std::function<Status(const Ctx&)>> tasks;
+  for (const ScsiDevice& device : devices) {
+    tasks.emplace_back([&operation, &state, &changed, device](const Ctx& task_ctx) {
+      confirm_one(task_ctx.within(kConfirmBudget), operation.host(), state.identity, device,
+                  changed);
+      return ok();
+    });
+  }
+  HAWSER_TRY(run_all(ctx, operation.host(), std::move(tasks)));
+  const MutexLock lock(changed.mutex);
+  return changed.devices;
+}
+
+Status confirm_attached(const Ctx& ctx, Operation& operation, const LogState& state,
+                        const std::string& expected_wwid) {
+  if (!expected_wwid.empty() && !matches_wwid(state.identity, expected_wwid)) {
+    return Error(Errc::identity_mismatch, "attached is unit " + state.wwid + ", expected " +
+                                              expected_wwid + "; detach " + operation.id() +
+                                              " first")
+        .with(Stage::identify);
+  }
+  HAWSER_TRY_ASSIGN(const Footprint footprint, unit_footprint(ctx, operation, state));
+  HAWSER_TRY_ASSIGN(const std::vector<ScsiDevice> changed,
+                    changed_devices(ctx, operation, state, footprint.devices));
+  if (changed.empty()) return ok();
+  return Error(Errc::identity_mismatch, name_changed(changed, state) + "; detach " +
+                                            operation.id() + " before the volume is used again")
+      .with(Stage::identify);
+}
+
+Status expel_changed(const Ctx& ctx, Operation& operation, const LogState& state, const Map& map,
+                     const std::vector<ScsiDevice>& devices, bool force) {
+  Host& host = operation.host();
+  std::vector<ScsiDevice> members;
+  for (const ScsiDevice& device : devices) {
+    if (map.has_path(device.dev)) members.push_back(device);
+  }
+  HAWSER_TRY_ASSIGN(const std::vector<ScsiDevice> changed,
+                    changed_devices(ctx, operation, state, members));
+  if (changed.empty()) return ok();
+
+  const std::string what = name_changed(changed, state);
+  const bool is_usable = std::any_of(map.paths.begin(), map.paths.end(), [&](const auto& path) {
+    return !contains(changed, path.dev);
+  });
+  if (!is_usable && !force) {
+    return Error(Errc::data_at_risk, "no path leads to the volume any more: " + what +
+                                         "; what was not written yet can go nowhere")
+        .with(Stage::identify);
+  }
+  operation.warn("detach.other_unit", what + ": nothing was written there");
+  HAWSER_TRY_ASSIGN(const std::vector<std::uint32_t> numbers, announce(operation, changed));
+  const auto expel = [&]() -> Status {
+    HAWSER_TRY(is_usable ? leave_map(ctx, host, map.uuid, changed) : host.wipe_map(ctx, map.uuid));
+    // They were in the map until now, so nobody else has them.
+    for (std::size_t i = 0; i < changed.size(); ++i) {
+      HAWSER_TRY(host.remove_device(ctx, changed[i]));
+      HAWSER_TRY(operation.done(step::kExpel, numbers[i]));
+    }
+    return ok();
+  };
+  Status expelled = expel();
+  if (!expelled) return std::move(expelled).error().with(Outcome::unknown);
+  if (is_usable) return ok();
+  return Error(Errc::data_at_risk, "no path leads to the volume any more: " + what)
+      .with(Stage::identify);
+}
+
+}  // namespace hawser

@@ -1,0 +1,89 @@
+#include "engine/rivals.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+namespace hawser {
+namespace {
+
+// multipathd may reload the map between our look and our load.
+constexpr int kLeaveTries = 10;
+
+std::string place(const LoggedPath& path) {
+  return path.spec.target + " LUN " + std::to_string(path.spec.lun);
+}
+
+Error rival(const std::string& id, const LogState& state, const std::string& wwid,
+            const std::vector<LoggedPath>& paths) {
+  const auto is_shared = [&](const LoggedPath& theirs) {
+    return std::any_of(paths.begin(), paths.end(), [&](const LoggedPath& path) {
+      return path.spec.target == theirs.spec.target && path.kernel_lun == theirs.kernel_lun;
+    });
+  };
+  const std::string where = state.paths.empty() ? "" : " (" + place(state.paths.front()) + ")";
+  if (std::any_of(state.paths.begin(), state.paths.end(), is_shared)) {
+    return Error(Errc::busy, "unit " + wwid + " is attached as " + id + where + " already");
+  }
+  return Error(Errc::identity_mismatch,
+               "WWID " + wwid + " is also that of " + id + where +
+                   ": if they are one unit, name all its targets in one attachment; if not, one of "
+                   "the targets shows a wrong identity");
+}
+
+}  // namespace
+
+Result<std::vector<ScsiDevice>> strangers_in(const Ctx& ctx, Host& host, const Map& map,
+                                             const std::vector<ScsiDevice>& ours) {
+  std::vector<ScsiDevice> strangers;
+  for (const MapPathStatus& path : map.paths) {
+    const bool is_ours = std::any_of(
+        ours.begin(), ours.end(), [&](const ScsiDevice& device) { return device.dev == path.dev; });
+    if (is_ours) continue;
+    HAWSER_TRY_ASSIGN(std::optional<ScsiDevice> device, host.find_device(ctx, path.dev));
+    if (device) strangers.push_back(*std::move(device));
+  }
+  return strangers;
+}
+
+Status leave_map(const Ctx& ctx, Host& host, const std::string& uuid,
+                 const std::vector<ScsiDevice>& devices) {
+  const auto is_leaving = [&](const auto& path) {
+    return std::any_of(devices.begin(), devices.end(),
+                       [&](const ScsiDevice& device) { return device.dev == path.dev; });
+  };
+  for (int i = 0; i < kLeaveTries; ++i) {
+    HAWSER_TRY_ASSIGN(const std::optional<Map> map, host.find_map(ctx, uuid));
+    if (!map || std::none_of(map->paths.begin(), map->paths.end(), is_leaving)) return ok();
+    MapTable table = map->table;
+    for (MapTableGroup& group : table.groups)
+      std::erase_if(group.paths, is_leaving);
+    std::erase_if(table.groups, [](const MapTableGroup& group) { return group.paths.empty(); });
+    table.initial_group = 1;
+    HAWSER_TRY(host.reload_map(ctx, *map, table));
+  }
+  return Error(Errc::busy, "somebody keeps bringing paths back into map " + uuid);
+}
+
+Status check_no_rival(const Ctx& ctx, Operation& operation, const std::string& wwid,
+                      const std::vector<LoggedPath>& paths) {
+  HAWSER_TRY_ASSIGN(const std::string boot_id, operation.host().boot_id());
+  HAWSER_TRY_ASSIGN(const std::vector<std::string> ids, operation.journal().list());
+  for (const std::string& id : ids) {
+    HAWSER_TRY(ctx.check());
+    if (id == operation.id()) continue;
+    const Result<std::vector<Record>> records = operation.journal().read(id);
+    if (!records && records.error().code() == Errc::not_found) continue;  // Detached meanwhile.
+    const Result<LogState> state = records ? replay(*records) : records.error();
+    if (!state) {
+      operation.warn("log.unreadable",
+                     state.error().message() + ": " + id + " may be of the same unit");
+      continue;
+    }
+    if (state->phase == Phase::idle || state->boot_id != boot_id || state->wwid != wwid) continue;
+    return rival(id, *state, wwid, paths).with(Stage::identify);
+  }
+  return ok();
+}
+
+}  // namespace hawser

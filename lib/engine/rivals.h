@@ -1,0 +1,29 @@
+// Whoever else shows or uses a unit of the same WWID.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "engine/operation.h"
+
+namespace hawser {
+
+// The disks in a map that are there and are not among `ours`. Those that have vanished cannot
+// belong to anybody any more.
+Result<std::vector<ScsiDevice>> strangers_in(const Ctx& ctx, Host& host, const Map& map,
+                                             const std::vector<ScsiDevice>& ours);
+
+// Takes devices out of a map that is not theirs alone. Errors: busy (somebody keeps bringing them
+// back), io.
+Status leave_map(const Ctx& ctx, Host& host, const std::string& uuid,
+                 const std::vector<ScsiDevice>& devices);
+
+// Fails if another attachment of this boot has a unit of this WWID. Called after our own WWID is in
+// the log, so that of two at the same time at least one sees the other.
+//
+// Errors: busy (it reaches the unit at one of `paths`, so it is the same), identity_mismatch (it
+// does not, so it may be another).
+Status check_no_rival(const Ctx& ctx, Operation& operation, const std::string& wwid,
+                      const std::vector<LoggedPath>& paths);
+
+}  // namespace hawser

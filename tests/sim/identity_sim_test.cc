@@ -1,0 +1,389 @@
+// Units that are not what they seem: leftovers at a reused LUN number, two units that show one
+// WWID, units that change places behind our back, and who may write to them.
+#include "sim/walk.h"
+
+namespace hawser {
+namespace {
+
+constexpr const char* kOther = "iqn.2026-11.org.example:t2";
+
+// A process in good weather, for one call.
+struct Calm {
+  explicit Calm(SimWorld& world) : faults(choices, 0), process(world, faults) {
+    choices.next_run();
+  }
+
+  Choices choices{};
+  Faults faults;
+  SimProcess process;
+};
+
+Result<Attachment> attach_calmly(SimWorld& world, const VolumeSpec& spec,
+                                 const AttachOptions& options = {}) {
+  Calm calm(world);
+  return attach(calm.process.ctx(), calm.process.environment(), spec, options);
+}
+
+Result<DetachReport> detach_calmly(SimWorld& world, const VolumeSpec& spec, bool force = false) {
+  Calm calm(world);
+  return detach(calm.process.ctx(), calm.process.environment(), attachment_id(spec),
+                {.force = force});
+}
+
+// A session that is not ours, with a device for one LUN on it.
+Session add_foreign(SimWorld& world, const std::string& target, const std::string& address,
+                    std::uint32_t lun) {
+  Calm calm(world);
+  const Ctx ctx = calm.process.ctx();
+  const Result<Session> session =
+      calm.process.host.login(ctx, {.target = target, .address = address});
+  HAWSER_ASSERT(session);
+  HAWSER_ASSERT(calm.process.host.scan(ctx, *session, lun));
+  return *session;
+}
+
+void map_foreign(SimWorld& world, const std::string& unit, const DevT& dev) {
+  const std::string uuid = std::string(kMapUuidPrefix) + wwid_of(sim_identity(unit));
+  world.maps[uuid] = {.name = "theirs",
+                      .uuid = uuid,
+                      .minor = world.next_minor++,
+                      .sectors = 2048,
+                      .target_type = "multipath",
+                      .table = simple_table({dev}),
+                      .paths = {{.dev = dev, .is_active = true}}};
+}
+
+ScsiDevice only_device(const SimWorld& world) {
+  HAWSER_ASSERT(world.devices.size() == 1);
+  return world.devices.begin()->second;
+}
+
+VolumeSpec spec_of(const char* target, std::uint16_t lun = 1) {
+  VolumeSpec spec;
+  spec.paths.push_back({.portal = {.host = "10.0.1.2"}, .target = target, .lun = lun});
+  return spec;
+}
+
+// One path by each of two targets.
+VolumeSpec spec_of_both() {
+  VolumeSpec spec = spec_of(kTarget);
+  spec.paths.push_back({.portal = {.host = "10.0.2.2"}, .target = kOther, .lun = 1});
+  return spec;
+}
+
+VolumeSpec read_only(VolumeSpec spec) {
+  spec.access_mode = AccessMode::read_only;
+  return spec;
+}
+
+SimWorld two_targets(const std::string& second_unit) {
+  SimWorld world = sim_world();
+  world.targets[kOther] = {{1, second_unit}};
+  return world;
+}
+
+// The LUN of the volume was another's before, and its device is still there.
+SimWorld with_leftover() {
+  SimWorld world = sim_world();
+  world.targets[kTarget][1] = "earlier";
+  add_foreign(world, kTarget, "10.0.1.2", 1);
+  world.targets[kTarget][1] = kUnit;
+  return world;
+}
+
+std::string without_devices(SimWorld world) {
+  world.devices.clear();
+  return world.picture();
+}
+
+// --- at attach
+// --------------------------------------------------------------------------------------
+
+// Keeps: A8
+TEST(IdentitySimTest, a_leftover_at_a_reused_lun_number_is_scanned_anew) {
+  SimWorld world = with_leftover();
+  const Result<Attachment> made = attach_calmly(world, sim_spec(1));
+  ASSERT_TRUE(made) << made.error().message();
+  EXPECT_EQ(made->wwid, wwid_of(sim_identity(kUnit)));
+  EXPECT_FALSE(made->warnings.empty());
+  EXPECT_EQ(only_device(world).identity, sim_identity(kUnit));
+}
+
+// Keeps: A8
+TEST(IdentitySimTest, a_leftover_that_somebody_uses_is_left_alone) {
+  SimWorld world = with_leftover();
+  map_foreign(world, "earlier", only_device(world).dev);
+  const std::string before = world.picture();
+  const Result<Attachment> made = attach_calmly(world, sim_spec(1));
+  ASSERT_FALSE(made);
+  EXPECT_EQ(made.error().code(), Errc::busy) << made.error().message();
+  EXPECT_EQ(world.picture(), before);
+}
+
+// Keeps: A8
+TEST(IdentitySimTest, a_leftover_without_a_lun_behind_it_is_not_handed_out) {
+  SimWorld world = with_leftover();
+  world.targets[kTarget].erase(1);
+  const Result<Attachment> made = attach_calmly(world, sim_spec(1));
+  ASSERT_FALSE(made);
+  EXPECT_EQ(made.error().code(), Errc::not_found) << made.error().message();
+}
+
+// Keeps: A8
+TEST(IdentitySimTest, what_is_attached_already_is_refused_when_its_lun_is_anothers_now) {
+  SimWorld world = sim_world();
+  ASSERT_TRUE(attach_calmly(world, sim_spec(2)));
+  world.targets[kTarget][1] = "later";
+  const Result<Attachment> again = attach_calmly(world, sim_spec(2));
+  ASSERT_FALSE(again);
+  EXPECT_EQ(again.error().code(), Errc::identity_mismatch);
+}
+
+// Keeps: A6
+TEST(IdentitySimTest, a_path_that_shows_another_unit_is_refused_and_the_others_are_used) {
+  for (const char* unit : {"stranger", "copy=our-unit"}) {
+    SimWorld world = two_targets(unit);
+    const Result<Attachment> made = attach_calmly(world, spec_of_both());
+    ASSERT_TRUE(made) << made.error().message();
+    ASSERT_TRUE(made->paths[1].error.has_value());
+    EXPECT_EQ(made->paths[1].error->code(), Errc::identity_mismatch);
+    EXPECT_EQ(world.sessions.size(), 1u) << "the session of the refused path stayed";
+    EXPECT_EQ(only_device(world).identity, sim_identity(kUnit));
+  }
+}
+
+// Keeps: A6
+TEST(IdentitySimTest, one_unit_behind_two_targets_is_one_volume) {
+  SimWorld world = two_targets(kUnit);
+  ASSERT_TRUE(attach_calmly(world, spec_of_both()));
+  EXPECT_EQ(world.maps.begin()->second.paths.size(), 2u);
+}
+
+// Keeps: A6
+TEST(IdentitySimTest, a_unit_that_is_not_the_expected_one_leaves_nothing) {
+  SimWorld world = sim_world();
+  VolumeSpec spec = sim_spec(2);
+  spec.expected_wwid = wwid_of(sim_identity("neighbour"));
+  const Result<Attachment> made = attach_calmly(world, spec);
+  ASSERT_FALSE(made);
+  EXPECT_EQ(made.error().code(), Errc::identity_mismatch);
+  EXPECT_EQ(world.picture(), sim_world().picture());
+}
+
+// Keeps: A6, D10
+TEST(IdentitySimTest, a_second_volume_with_the_wwid_of_one_that_is_attached_is_refused) {
+  // Even if nothing at all tells them apart.
+  for (const std::string unit : {"copy=our-unit", kUnit}) {
+    for (const Multipath multipath : {Multipath::preferred, Multipath::off}) {
+      SimWorld world = two_targets(unit);
+      ASSERT_TRUE(attach_calmly(world, spec_of(kTarget), {.multipath = multipath}));
+      const std::string before = world.picture();
+      const Result<Attachment> second =
+          attach_calmly(world, spec_of(kOther), {.multipath = multipath});
+      ASSERT_FALSE(second);
+      EXPECT_EQ(second.error().code(), Errc::identity_mismatch);
+      EXPECT_EQ(world.picture(), before);
+    }
+  }
+}
+
+// Keeps: A6
+TEST(IdentitySimTest, a_map_of_that_wwid_over_a_disk_of_another_target_is_not_joined) {
+  SimWorld world = two_targets(kUnit);
+  add_foreign(world, kOther, "10.0.3.2", 1);
+  map_foreign(world, kUnit, only_device(world).dev);
+  const std::string before = world.picture();
+  const Result<Attachment> made = attach_calmly(world, spec_of(kTarget));
+  ASSERT_FALSE(made);
+  EXPECT_EQ(made.error().code(), Errc::identity_mismatch) << made.error().message();
+  EXPECT_EQ(world.picture(), before);
+}
+
+// Keeps: A6
+TEST(IdentitySimTest, a_map_over_other_portals_of_the_volume_is_joined) {
+  SimWorld world = sim_world();
+  add_foreign(world, kTarget, "10.0.9.2", 1);
+  map_foreign(world, kUnit, only_device(world).dev);
+  ASSERT_TRUE(attach_calmly(world, spec_of(kTarget)));
+  EXPECT_EQ(world.maps.begin()->second.paths.size(), 2u);
+}
+
+// Keeps: A9
+TEST(IdentitySimTest, no_other_lun_of_the_target_appears) {
+  SimWorld world = two_targets("stranger");
+  add_foreign(world, kOther, "10.0.1.2", 1);
+  ASSERT_TRUE(attach_calmly(world, sim_spec(4)));
+  EXPECT_EQ(world.devices.size(), 5u);
+  for (const auto& [name, device] : world.devices)
+    EXPECT_EQ(device.hctl.lun, 1u);
+}
+
+// --- at detach
+// --------------------------------------------------------------------------------------
+
+// Keeps: D10
+TEST(IdentitySimTest, detach_leaves_a_map_of_the_same_wwid_alone_that_has_none_of_its_disks) {
+  SimWorld world = sim_world();
+  world.targets[kOther] = {{1, kUnit}};
+  ASSERT_TRUE(attach_calmly(world, spec_of(kTarget), {.multipath = Multipath::off}));
+  const Session theirs = add_foreign(world, kOther, "10.0.3.2", 1);
+  map_foreign(world, kUnit, world.devices.at("sd-" + std::to_string(theirs.sid) + "-1").dev);
+
+  ASSERT_TRUE(detach_calmly(world, spec_of(kTarget)));
+  EXPECT_EQ(world.maps.size(), 1u);
+  EXPECT_EQ(only_device(world).sid, theirs.sid);
+}
+
+// Keeps: D10
+TEST(IdentitySimTest, detach_refuses_a_map_into_which_somebody_merged_another_unit) {
+  SimWorld world = two_targets(kUnit);
+  ASSERT_TRUE(attach_calmly(world, spec_of(kTarget)));
+  const Session theirs = add_foreign(world, kOther, "10.0.3.2", 1);
+  Map& map = world.maps.begin()->second;
+  map.paths.push_back({.dev = world.devices.at("sd-" + std::to_string(theirs.sid) + "-1").dev});
+  const std::string before = world.picture();
+  for (const bool force : {false, true}) {
+    const Result<DetachReport> done = detach_calmly(world, spec_of(kTarget), force);
+    ASSERT_FALSE(done);
+    EXPECT_EQ(done.error().code(), Errc::identity_mismatch);
+    EXPECT_EQ(world.picture(), before);
+  }
+}
+
+// Keeps: D10
+TEST(IdentitySimTest, nothing_is_written_through_a_path_whose_lun_is_anothers_now) {
+  SimWorld world = two_targets(kUnit);
+  ASSERT_TRUE(attach_calmly(world, spec_of_both()));
+  world.targets[kOther][1] = "later";
+  const Result<DetachReport> done = detach_calmly(world, spec_of_both());
+  ASSERT_TRUE(done) << done.error().message();
+  EXPECT_FALSE(done->warnings.empty());
+  EXPECT_EQ(world.picture(), two_targets(kUnit).picture());
+}
+
+// Keeps: D10
+TEST(IdentitySimTest, when_every_lun_is_anothers_now_detach_stops_and_force_writes_nothing) {
+  SimWorld world = sim_world();
+  ASSERT_TRUE(attach_calmly(world, sim_spec(2)));
+  world.dirty = {kUnit};
+  world.targets[kTarget][1] = "later";
+  const std::string before = world.picture();
+  const Result<DetachReport> refused = detach_calmly(world, sim_spec(2));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), Errc::data_at_risk);
+  EXPECT_EQ(world.picture(), before);
+
+  const Result<DetachReport> forced = detach_calmly(world, sim_spec(2), true);
+  ASSERT_TRUE(forced) << forced.error().message();
+  EXPECT_FALSE(forced->flushed);
+  EXPECT_FALSE(world.dirty.empty());
+  EXPECT_EQ(world.picture(), sim_world().picture());
+}
+
+// --- who may write
+// ----------------------------------------------------------------------------------
+
+// Keeps: A14
+TEST(IdentitySimTest, read_only_is_what_the_map_or_the_disk_becomes) {
+  SimWorld world = sim_world();
+  ASSERT_TRUE(attach_calmly(world, read_only(sim_spec(2))));
+  EXPECT_TRUE(world.maps.begin()->second.is_read_only);
+  ASSERT_TRUE(detach_calmly(world, sim_spec(2)));
+
+  ASSERT_TRUE(attach_calmly(world, read_only(sim_spec(2)), {.multipath = Multipath::off}));
+  EXPECT_TRUE(only_device(world).read_only);
+}
+
+// Keeps: A14
+TEST(IdentitySimTest, a_write_protected_unit_is_not_attached_for_writing) {
+  SimWorld world = sim_world();
+  world.write_protected = {kUnit};
+  const Result<Attachment> refused = attach_calmly(world, sim_spec(2));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), Errc::permission_denied);
+  EXPECT_EQ(world.picture(), sim_world().picture());
+  EXPECT_TRUE(attach_calmly(world, read_only(sim_spec(2))));
+}
+
+// --- every fault
+// ------------------------------------------------------------------------------------
+
+// Afterwards the world is as one of `rests`, or the volume is attached as a whole.
+void run(const char* name, const SimWorld& start, const VolumeSpec& spec,
+         const AttachOptions& options, const std::set<std::string>& rests) {
+  SCOPED_TRACE(name);
+  int attached = 0;
+  const int runs = walk(
+      start, 1,
+      [&](SimProcess& process, SimWorld& world) {
+        const Result<Attachment> made = attach(process.ctx(), process.environment(), spec, options);
+        if (!made && made.error().outcome() == Outcome::unchanged) {
+          EXPECT_TRUE(rests.contains(world.picture())) << world.picture();
+        }
+      },
+      [&](SimWorld& world, bool) {
+        if (recover_in_good_weather(world, attachment_id(spec))) {
+          ++attached;
+          for (const auto& [uuid, map] : world.maps) {
+            for (const auto& [device_name, device] : world.devices) {
+              EXPECT_TRUE(!map.has_path(device.dev) || device.identity == sim_identity(kUnit));
+            }
+          }
+          detach_in_good_weather(world, attachment_id(spec));
+        }
+        EXPECT_TRUE(rests.contains(world.picture())) << world.picture();
+      });
+  std::printf("%-28s %7d runs, attached in %d\n", name, runs, attached);
+  EXPECT_GT(runs, 50);
+  EXPECT_GT(attached, 0);
+  EXPECT_LT(attached, runs);
+}
+
+TEST(IdentitySimTest, one_fault_beside_a_leftover) {
+  const SimWorld world = with_leftover();
+  run("leftover", world, sim_spec(2), {}, {world.picture(), without_devices(world)});
+}
+
+TEST(IdentitySimTest, one_fault_with_a_read_only_map) {
+  run("read_only_map", sim_world(), read_only(sim_spec(2)), {}, {sim_world().picture()});
+}
+
+TEST(IdentitySimTest, one_fault_with_a_read_only_map_that_was_there) {
+  SimWorld world = sim_world();
+  add_foreign(world, kTarget, "10.0.1.2", 1);
+  map_foreign(world, kUnit, only_device(world).dev);
+  SimWorld detached = world;  // All that belongs to the volume goes with it.
+  detached.maps.clear();
+  run("read_only_theirs", world, read_only(sim_spec(2)), {},
+      {world.picture(), without_devices(detached)});
+}
+
+TEST(IdentitySimTest, one_fault_with_a_read_only_disk_that_was_there) {
+  SimWorld world = sim_world();
+  add_foreign(world, kTarget, "10.0.1.2", 1);
+  run("read_only_disk", world, read_only(sim_spec(1)), {.multipath = Multipath::off},
+      {world.picture(), without_devices(world)});
+}
+
+TEST(IdentitySimTest, one_fault_while_a_path_is_expelled) {
+  SimWorld world = two_targets(kUnit);
+  attach_in_good_weather(world, spec_of_both(), {});
+  world.dirty = {kUnit};
+  world.targets[kOther][1] = "later";
+  const std::string id = attachment_id(spec_of_both());
+  const int runs = walk(
+      world, 1,
+      [&](SimProcess& process, SimWorld&) {
+        (void)detach(process.ctx(), process.environment(), id, {});
+      },
+      [&](SimWorld& after, bool) {
+        if (recover_in_good_weather(after, id)) detach_in_good_weather(after, id);
+        EXPECT_TRUE(after.dirty.empty());
+        EXPECT_EQ(after.picture(), two_targets(kUnit).picture());
+      });
+  std::printf("%-28s %7d runs\n", "expelled", runs);
+  EXPECT_GT(runs, 50);
+}
+
+}  // namespace
+}  // namespace hawser
