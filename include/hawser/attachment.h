@@ -47,6 +47,15 @@ struct Attachment {
   std::chrono::nanoseconds elapsed{0};
 };
 
+struct ResizeReport {
+  std::string id{};
+  std::uint64_t old_size_bytes = 0;  ///< What the device had.
+  std::uint64_t size_bytes = 0;      ///< What it has now; the same if nothing was to be done.
+  std::vector<PathReport> paths{};   ///< With an error where a path could not take part.
+  std::vector<std::string> warnings{};
+  std::chrono::nanoseconds elapsed{0};
+};
+
 struct DetachReport {
   std::string id{};
   bool was_attached = true;  ///< False: there was nothing to do.

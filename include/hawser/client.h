@@ -9,6 +9,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -54,6 +55,19 @@ struct DetachOptions {
   bool force = false;
 };
 
+struct JoinOptions {
+  /// For logins to portals whose session is gone. The transaction log keeps no secrets, so it
+  /// cannot know them.
+  std::optional<Chap> chap{};
+  /// How long iscsid tries one portal, or a lost session is waited for: 1 s or more, whole seconds.
+  std::chrono::seconds login_timeout{15};
+};
+
+struct ResizeOptions {
+  /// Also switch to a smaller size: what lies beyond its end is lost.
+  bool allow_shrink = false;
+};
+
 /// A connection to this host's iSCSI initiator and device-mapper, and to the state directory.
 ///
 /// @threads Safe from several threads at once; volumes are worked on in parallel.
@@ -67,8 +81,8 @@ class HAWSER_API Client {
   ~Client();
 
   /// Attaches a volume: logs in on every path in parallel, scans its one LUN, checks that all paths
-  /// show the same unit, and builds the map. A volume that is attached already is returned as it
-  /// is.
+  /// show the same unit, and builds the map. A volume that is attached already is returned with
+  /// what paths it has; those that are missing are brought up as by join(), within `grace`.
   ///
   /// @blocks  Up to ctx.deadline, and then up to 30 s to undo.
   /// @errors  invalid_argument, permission_denied, unavailable (no portal could be used; see
@@ -76,6 +90,29 @@ class HAWSER_API Client {
   ///          multipath in the kernel), busy, deadline_exceeded, cancelled, io, internal.
   /// @outcome unchanged, unless the undo failed as well; then unknown, see recover().
   Result<Attachment> attach(const Ctx& ctx, const VolumeSpec& spec, const AttachOptions& options);
+
+  /// Brings the paths of an attached volume that are not in use into its map: those that did not
+  /// come at attach, and those that were lost and are back. Each is scanned anew and compared with
+  /// the volume before it gets any I/O. A path that still cannot be had is reported as such, and is
+  /// no error. Does nothing for a volume without a map.
+  ///
+  /// @blocks  Up to ctx.deadline, and then up to 30 s to undo the path that was being joined.
+  /// @errors  not_found (not attached), permission_denied, unavailable (no iscsid), exhausted (the
+  ///          log is full), deadline_exceeded, cancelled, io.
+  /// @outcome The volume stays attached, with the paths that it has or more.
+  Result<Attachment> join(const Ctx& ctx, const std::string& id, const JoinOptions& options);
+
+  /// Takes over a new size of the volume: scans every path anew, waits until all show the same
+  /// size, and switches the map to it. A path that cannot be scanned is taken out of the map, to be
+  /// joined later, and is named. What is on the volume (partitions, file systems) is the caller's.
+  ///
+  /// @blocks  Up to ctx.deadline.
+  /// @errors  not_found (not attached), data_at_risk (the volume has shrunk, and allow_shrink is
+  ///          off), identity_mismatch (no path shows the volume any more), unavailable (no path
+  ///          answers, or they do not agree on a size), deadline_exceeded, cancelled, io.
+  /// @outcome unchanged: the map has its old length; unknown: the old or the new one. Never
+  ///          suspended, see recover().
+  Result<ResizeReport> resize(const Ctx& ctx, const std::string& id, const ResizeOptions& options);
 
   /// Detaches: flushes, removes the map and every SCSI device of the unit, and logs out of sessions
   /// that nothing else uses.

@@ -126,26 +126,31 @@ Status resume_new(const std::string& uuid, std::uint16_t flags) HAWSER_REQUIRES(
   return run(task, "resume map " + uuid);
 }
 
-// Switches a live map to its new table. The ioctl waits for I/O in flight on paths that may be
-// lost, and so must not hold the lock: it is made here, on a descriptor of its own.
-Status switch_table(const std::string& uuid, std::uint16_t flags) {
+// The ioctl waits for I/O in flight on paths that may be lost, and so must not hold the lock: it is
+// made here, on a descriptor of its own.
+int resume_on(int control, const std::string& uuid, std::uint32_t flags, std::uint16_t udev_flags) {
+  dm_ioctl io{};
+  io.version[0] = DM_VERSION_MAJOR;
+  io.data_size = sizeof io;
+  io.data_start = sizeof io;
+  io.flags = flags;
+  io.event_nr = static_cast<std::uint32_t>(udev_flags | DM_UDEV_PRIMARY_SOURCE_FLAG)
+                << DM_UDEV_FLAGS_SHIFT;
+  uuid.copy(io.uuid, sizeof io.uuid - 1);
+  return ::ioctl(control, DM_DEV_SUSPEND, &io) == 0 ? 0 : errno;
+}
+
+constexpr std::uint32_t kNoFlush = DM_SKIP_LOCKFS_FLAG | DM_NOFLUSH_FLAG;
+constexpr std::uint32_t kFlush = DM_SKIP_LOCKFS_FLAG;
+
+// Switches a live map to its new table.
+Status switch_table(const std::string& uuid, std::uint32_t flags, std::uint16_t udev_flags) {
   const UniqueFd control(::open(kControl, O_RDWR | O_CLOEXEC));
   if (!control) return Error::from_errno(errno, std::string("open ") + kControl);
-  const auto resume = [&](std::uint16_t udev_flags) {
-    dm_ioctl io{};
-    io.version[0] = DM_VERSION_MAJOR;
-    io.data_size = sizeof io;
-    io.data_start = sizeof io;
-    io.flags = DM_SKIP_LOCKFS_FLAG | DM_NOFLUSH_FLAG;
-    io.event_nr = static_cast<std::uint32_t>(udev_flags | DM_UDEV_PRIMARY_SOURCE_FLAG)
-                  << DM_UDEV_FLAGS_SHIFT;
-    uuid.copy(io.uuid, sizeof io.uuid - 1);
-    return ::ioctl(control.get(), DM_DEV_SUSPEND, &io) == 0 ? 0 : errno;
-  };
-  const int err = resume(flags);
+  const int err = resume_on(control.get(), uuid, flags, udev_flags);
   if (err == 0) return ok();
   // The kernel has suspended the map and dropped the table: without this all I/O would hang.
-  const int again = resume(flags);
+  const int again = resume_on(control.get(), uuid, kNoFlush, udev_flags);
   Error error = Error::from_errno(err, "switch map " + uuid + " to its new table");
   if (again == 0) return error;
   return std::move(error).with("map " + uuid + " is left suspended").with(Outcome::unknown);
@@ -261,7 +266,27 @@ Status DeviceMapper::reload(const Ctx& ctx, const Map& map, const MapTable& tabl
   }
   const std::uint16_t flags = kNoFallback | kNoPartitions | kOnlyPathsChanged;
   return run_bounded(ctx, "reload map " + map.uuid,
-                     [uuid = map.uuid, flags] { return switch_table(uuid, flags); });
+                     [uuid = map.uuid, flags] { return switch_table(uuid, kNoFlush, flags); });
+}
+
+// Without the flag that only paths have changed: partitions and file systems care for the length.
+Status DeviceMapper::resize(const Ctx& ctx, const Map& map, const MapTable& table,
+                            std::uint64_t sectors) const {
+  {
+    const MutexLock lock(g_dm_mutex);
+    HAWSER_TRY(load(map.uuid,
+                    {.sectors = sectors, .type = kMultipath, .params = encode_table(table)},
+                    map.is_read_only));
+  }
+  const std::uint16_t flags = kNoFallback | kNoPartitions;
+  return run_bounded(ctx, "resize map " + map.uuid,
+                     [uuid = map.uuid, flags] { return switch_table(uuid, kFlush, flags); });
+}
+
+Status DeviceMapper::resume(const Ctx& ctx, const std::string& uuid) const {
+  const std::uint16_t flags = kNoFallback | kNoPartitions | kOnlyPathsChanged;
+  return run_bounded(ctx, "resume map " + uuid,
+                     [uuid, flags] { return switch_table(uuid, kNoFlush, flags); });
 }
 
 Status DeviceMapper::remove(const std::string& uuid) const {
@@ -281,7 +306,8 @@ Status DeviceMapper::wipe(const Ctx& ctx, const std::string& uuid) const {
     HAWSER_TRY(load(uuid, {.sectors = sectors, .type = "error"}, map->is_read_only));
   }
   const std::uint16_t flags = kNoFallback | kNoPartitions | kOnlyPathsChanged | kNoPaths;
-  return run_bounded(ctx, "wipe map " + uuid, [uuid, flags] { return switch_table(uuid, flags); });
+  return run_bounded(ctx, "wipe map " + uuid,
+                     [uuid, flags] { return switch_table(uuid, kNoFlush, flags); });
 }
 
 Status DeviceMapper::message(const std::string& uuid, const std::string& text) const {

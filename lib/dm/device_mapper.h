@@ -38,6 +38,13 @@ class DeviceMapper {
   // is not left suspended. Errors: deadline_exceeded (unknown), io.
   Status reload(const Ctx& ctx, const Map& map, const MapTable& table) const;
 
+  // As reload(), with another length: what is in flight is flushed, and udev looks at all of it
+  // anew.
+  Status resize(const Ctx& ctx, const Map& map, const MapTable& table, std::uint64_t sectors) const;
+
+  // Resumes a suspended map with the table that it has.
+  Status resume(const Ctx& ctx, const std::string& uuid) const;
+
   // Errors: busy (it is open), io. A map that is not there is success.
   Status remove(const std::string& uuid) const;
 

@@ -7,6 +7,8 @@
 
 #include "engine/confirm.h"
 #include "engine/gather.h"
+#include "engine/join.h"
+#include "engine/mend.h"
 #include "engine/plan.h"
 #include "engine/recover.h"
 #include "engine/report.h"
@@ -141,27 +143,75 @@ Error roll_back(const Ctx& ctx, Operation& operation, const LogState& before, Er
       .with(Outcome::unknown);
 }
 
+// What is attached already, with the paths that were missing, as far as they come within `grace`.
+Result<Attachment> complete(const Ctx& ctx, Operation& operation, const VolumeSpec& spec,
+                            const AttachOptions& options) {
+  JoinPlan plan{.path = {.chap = spec.chap ? &*spec.chap : nullptr,
+                         .login_timeout = options.login_timeout,
+                         .node_record = options.node_record},
+                .budget = options.grace};
+  Result<std::vector<LoggedPath>> paths = plan_paths(ctx, operation, spec, options.multipath);
+  if (paths) {
+    plan.more = *std::move(paths);
+  } else {
+    operation.warn("attach.plan", paths.error().message());
+  }
+  return join_missing(ctx, operation, plan);
+}
+
 // What stands in the way of a new attach is cleared; what is attached already is the answer.
 Result<std::optional<Attachment>> settle_the_past(const Ctx& ctx, Operation& operation,
-                                                  const std::string& expected_wwid) {
+                                                  const VolumeSpec& spec,
+                                                  const AttachOptions& options) {
   HAWSER_TRY_ASSIGN(LogState state, operation.state());
   if (state.phase == Phase::attaching || state.phase == Phase::detaching) {
     HAWSER_TRY(recover_one(ctx, operation, state));
     HAWSER_TRY_ASSIGN(state, operation.state());
   }
   if (state.phase != Phase::attached) return std::optional<Attachment>{};
+  HAWSER_TRY_ASSIGN(const std::string boot_id, operation.host().boot_id());
+  if (boot_id != state.boot_id) {
+    // The next begin starts the log anew; which unit the volume was stays in it.
+    HAWSER_TRY(undo_on_disk(ctx, operation, state));
+    return std::optional<Attachment>{};
+  }
+  HAWSER_TRY(mend(ctx, operation, state));
+  HAWSER_TRY_ASSIGN(state, operation.state());
   HAWSER_TRY_ASSIGN(Attachment attachment, report(ctx, operation.host(), operation.id(), state));
   if (attachment.status == "attached") {
-    HAWSER_TRY(confirm_attached(ctx, operation, state, expected_wwid));
+    HAWSER_TRY(confirm_attached(ctx, operation, state, spec.expected_wwid));
+    HAWSER_TRY_ASSIGN(attachment, complete(ctx, operation, spec, options));
+  }
+  if (attachment.status == "attached") {
     attachment.already_attached = true;
     attachment.warnings.push_back("was attached already");
     return {std::move(attachment)};
   }
-  // Somebody tore it down behind our back, or the host was started again.
-  operation.warn("attach.stale",
+  // Somebody tore it down behind our back.
+  HAWSER_TRY_ASSIGN(state, operation.state());
+  operation.tell(Event::Level::warning, "attach.stale",
                  "an attachment in the log is gone from the kernel: attaching anew");
   HAWSER_TRY(dismantle(ctx, operation, state));
   return std::optional<Attachment>{};
+}
+
+// The log of a volume, and what there is of it already.
+struct Opened {
+  std::unique_ptr<Operation> operation{};
+  std::optional<Attachment> present{};
+};
+
+Result<Opened> open_settled(const Ctx& ctx, const Environment& environment, const VolumeSpec& spec,
+                            const AttachOptions& options) {
+  const std::string id = attachment_id(spec);
+  Opened opened;
+  do {
+    opened.operation.reset();  // A log that was deleted takes no more records.
+    HAWSER_TRY_ASSIGN(std::unique_ptr<LogFile> log, environment.journal.open(ctx, id));
+    HAWSER_TRY_ASSIGN(opened.operation, Operation::start(environment, id, std::move(log)));
+    HAWSER_TRY_ASSIGN(opened.present, settle_the_past(ctx, *opened.operation, spec, options));
+  } while (opened.operation->is_forgotten());
+  return opened;
 }
 
 }  // namespace
@@ -177,18 +227,15 @@ Result<Attachment> attach(const Ctx& ctx, const Environment& environment, const 
   }
   HAWSER_TRY(environment.host.check_ready(ctx, options.multipath));
 
-  const std::string id = attachment_id(spec);
-  HAWSER_TRY_ASSIGN(std::unique_ptr<LogFile> log, environment.journal.open(ctx, id));
-  HAWSER_TRY_ASSIGN(const auto operation, Operation::start(environment, id, std::move(log)));
-  HAWSER_TRY_ASSIGN(std::optional<Attachment> present,
-                    settle_the_past(ctx, *operation, spec.expected_wwid));
+  HAWSER_TRY_ASSIGN(Opened opened, open_settled(ctx, environment, spec, options));
+  Operation& operation = *opened.operation;
   Result<Attachment> attachment = [&]() -> Result<Attachment> {
-    if (present) return *std::move(present);
-    HAWSER_TRY_ASSIGN(const LogState before, operation->state());
-    Attach work(*operation, spec, options);
+    if (opened.present) return *std::move(opened.present);
+    HAWSER_TRY_ASSIGN(const LogState before, operation.state());
+    Attach work(operation, spec, options);
     Result<Attachment> made = work.run(ctx, before);
     if (made || work.is_committing()) return made;
-    return roll_back(ctx, *operation, before, std::move(made).error());
+    return roll_back(ctx, operation, before, std::move(made).error());
   }();
   if (!attachment) return attachment;
   for (const std::string& note : spec.notes)

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "engine/confirm.h"
+#include "engine/mend.h"
 #include "engine/recover.h"
 #include "engine/take_down.h"
 
@@ -183,6 +184,8 @@ Result<DetachReport> detach(const Ctx& ctx, const Environment& environment, cons
     }
     // Recovery may have taken care of all of it.
     if (state.phase != Phase::attached) return ok();
+    HAWSER_TRY(mend(ctx, *operation, state));
+    HAWSER_TRY_ASSIGN(state, operation->state());
     const Status detached = Detach(*operation, options).run(ctx, state, report);
     report.warnings = operation->warnings();
     return detached;

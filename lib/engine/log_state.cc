@@ -159,6 +159,7 @@ class Replayer {
  private:
   void begin(const Record& record, FieldReader& fields);
   void intend(const Record& record, FieldReader& fields);
+  void intend_join(const Record& record, FieldReader& fields);
   void finish(const Record& record, FieldReader& fields);
   void end(const Record& record, FieldReader& fields);
 
@@ -228,7 +229,29 @@ void Replayer::intend(const Record& record, FieldReader& fields) {
                                .sid = fields.number<std::uint32_t>("sid"),
                                .hctl = fields.text("hctl"),
                                .name = fields.text("name")});
+  } else if (record.step == step::kJoin) {
+    intend_join(record, fields);
+  } else if (record.step == step::kResize) {
+    state_.resizes.push_back({.number = record.number});
   }
+}
+
+// A portal that the attach did not know of is one of the volume's from now on.
+void Replayer::intend_join(const Record& record, FieldReader& fields) {
+  LoggedPath path{.key = fields.key(), .kernel_lun = fields.number<std::uint32_t>("kernel_lun")};
+  const Result<Portal> portal = parse_portal(fields.text("portal"));
+  if (portal) path.spec.portal = *portal;
+  path.spec.target = path.key.target;
+  path.spec.lun = fields.number<std::uint16_t>("lun");
+  // What an earlier try has begun is this one's now.
+  for (JoinEntry& join : state_.joins) {
+    if (join.key == path.key && join.progress == Progress::intended)
+      join.progress = Progress::ended;
+  }
+  state_.joins.push_back({.number = record.number, .key = path.key});
+  const bool is_known = std::any_of(state_.paths.begin(), state_.paths.end(),
+                                    [&](const LoggedPath& p) { return p.key == path.key; });
+  if (!is_known) state_.paths.push_back(std::move(path));
 }
 
 template <class Entry>
@@ -258,6 +281,10 @@ void Replayer::finish(const Record& record, FieldReader& fields) {
     made_so->progress = Progress::done;
   } else if (ExpelEntry* expelled = find_entry(state_.expelled, record.number)) {
     expelled->progress = Progress::done;
+  } else if (JoinEntry* join = find_entry(state_.joins, record.number)) {
+    join->progress = Progress::done;
+  } else if (ResizeEntry* resize = find_entry(state_.resizes, record.number)) {
+    resize->progress = Progress::done;
   }
 }
 
@@ -277,6 +304,10 @@ void Replayer::end(const Record& record, FieldReader& fields) {
     made_so->progress = Progress::ended;
   } else if (ExpelEntry* expelled = find_entry(state_.expelled, record.number)) {
     expelled->progress = Progress::ended;
+  } else if (JoinEntry* join = find_entry(state_.joins, record.number)) {
+    join->progress = Progress::ended;
+  } else if (ResizeEntry* resize = find_entry(state_.resizes, record.number)) {
+    resize->progress = Progress::ended;
   }
 }
 
@@ -342,6 +373,14 @@ Fields begin_fields(const LogState& state) {
     fields["address_" + n] = path.key.address;
     fields["iface_" + n] = path.key.iface;
   }
+  return fields;
+}
+
+Fields join_fields(const LoggedPath& path) {
+  Fields fields{{"portal", to_string(path.spec.portal)},
+                {"lun", std::to_string(path.spec.lun)},
+                {"kernel_lun", std::to_string(path.kernel_lun)}};
+  put(fields, path.key);
   return fields;
 }
 

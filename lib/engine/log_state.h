@@ -28,6 +28,8 @@ inline constexpr std::string_view kWwid = "wwid";
 inline constexpr std::string_view kMap = "map";
 inline constexpr std::string_view kFlush = "flush";
 inline constexpr std::string_view kIdentity = "identity";
+inline constexpr std::string_view kJoin = "join";
+inline constexpr std::string_view kResize = "resize";
 }  // namespace step
 
 // How far a step got.
@@ -122,6 +124,20 @@ struct LoggedPath {
   std::uint32_t kernel_lun = 0;
 };
 
+// One path of an attached volume, being brought into its map. Its session and device are steps of
+// their own, with greater numbers.
+struct JoinEntry {
+  std::uint32_t number = 0;
+  Progress progress = Progress::intended;
+  SessionKey key{};
+};
+
+// The map of an attached volume, being switched to another length.
+struct ResizeEntry {
+  std::uint32_t number = 0;
+  Progress progress = Progress::intended;
+};
+
 enum class Phase {
   idle,       // Nothing of ours is on the host.
   attaching,  // Begun, not committed.
@@ -146,6 +162,8 @@ struct LogState {
   std::vector<MapEntry> maps{};
   std::vector<ReadOnlyEntry> read_only_devices{};
   std::vector<ExpelEntry> expelled{};
+  std::vector<JoinEntry> joins{};
+  std::vector<ResizeEntry> resizes{};
   std::uint32_t next_number = 1;
 };
 
@@ -157,5 +175,6 @@ using Fields = std::map<std::string, std::string, std::less<>>;
 void put(Fields& fields, const SessionKey& key);
 void put(Fields& fields, const Identity& identity);
 Fields begin_fields(const LogState& state);
+Fields join_fields(const LoggedPath& path);
 
 }  // namespace hawser

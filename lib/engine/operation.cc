@@ -75,7 +75,13 @@ Status Operation::note(std::string_view step, Fields fields) {
 
 Status Operation::forget() {
   const MutexLock lock(mutex_);
+  is_forgotten_ = true;
   return log_->remove();
+}
+
+bool Operation::is_forgotten() const {
+  const MutexLock lock(mutex_);
+  return is_forgotten_;
 }
 
 Status Operation::append(Record record, Durability durability) {

@@ -50,7 +50,9 @@ class Operation {
   Status note(std::string_view step, Fields fields);
 
   // Deletes the log: nothing of this attachment is on the host any more.
+  // It takes no more records then.
   Status forget();
+  bool is_forgotten() const;
 
   // --- telling ----------------------------------------------------------------------------------
 
@@ -70,6 +72,7 @@ class Operation {
   mutable Mutex event_mutex_;  // One event at a time, as ClientOptions promises.
   std::unique_ptr<LogFile> log_ HAWSER_GUARDED_BY(mutex_);
   std::uint32_t next_number_ HAWSER_GUARDED_BY(mutex_) = 1;
+  bool is_forgotten_ HAWSER_GUARDED_BY(mutex_) = false;
   std::vector<std::string> warnings_ HAWSER_GUARDED_BY(mutex_){};
 };
 

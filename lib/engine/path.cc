@@ -123,6 +123,14 @@ Status find_device(const Ctx& ctx, Operation& operation, Path& path) {
   return ok();
 }
 
+Result<Path> find_path(const Ctx& ctx, Operation& operation, const LoggedPath& logged,
+                       const Acquired& acquired) {
+  Path path{.logged = logged, .session = acquired.session, .login_time = acquired.login_time};
+  Status found = find_device(ctx, operation, path);
+  if (!found) return std::move(found).error().with(Stage::scan);
+  return path;
+}
+
 Result<Path> bring_up_unlabelled(const Ctx& ctx, Operation& operation, const LoggedPath& logged,
                                  const PathPlan& plan) {
   const LoginRequest request = make_request(ctx, logged, plan);
@@ -130,23 +138,27 @@ Result<Path> bring_up_unlabelled(const Ctx& ctx, Operation& operation, const Log
 
   Result<Acquired> acquired = acquire_session(ctx, operation, logged, request);
   if (!acquired) return std::move(acquired).error().with(Stage::login);
+  return find_path(ctx, operation, logged, *acquired);
+}
 
-  Path path{.logged = logged, .session = acquired->session, .login_time = acquired->login_time};
-  Status found = find_device(ctx, operation, path);
-  if (!found) return std::move(found).error().with(Stage::scan);
-  return path;
+Result<Path> labelled(const Operation& operation, const LoggedPath& path, Result<Path> up) {
+  if (up) return up;
+  const std::string portal = to_string(path.spec.portal);
+  Error error = std::move(up).error().with_path(portal, path.spec.target, path.spec.lun);
+  operation.tell(Event::Level::warning, "path.failed", error.message(), portal);
+  return error;
 }
 
 }  // namespace
 
 Result<Path> bring_up(const Ctx& ctx, Operation& operation, const LoggedPath& path,
                       const PathPlan& plan) {
-  Result<Path> up = bring_up_unlabelled(ctx, operation, path, plan);
-  if (up) return up;
-  const std::string portal = to_string(path.spec.portal);
-  Error error = std::move(up).error().with_path(portal, path.spec.target, path.spec.lun);
-  operation.tell(Event::Level::warning, "path.failed", error.message(), portal);
-  return error;
+  return labelled(operation, path, bring_up_unlabelled(ctx, operation, path, plan));
+}
+
+Result<Path> bring_up_on(const Ctx& ctx, Operation& operation, const LoggedPath& path,
+                         const Session& session) {
+  return labelled(operation, path, find_path(ctx, operation, path, {.session = session}));
 }
 
 Result<Path> bring_up_again(const Ctx& ctx, Operation& operation, Path path) {

@@ -31,6 +31,10 @@ struct PathPlan {
 Result<Path> bring_up(const Ctx& ctx, Operation& operation, const LoggedPath& path,
                       const PathPlan& plan);
 
+// As bring_up(), for a path whose session is there.
+Result<Path> bring_up_on(const Ctx& ctx, Operation& operation, const LoggedPath& path,
+                         const Session& session);
+
 // Deletes the device and scans anew: for one that shows another unit than it should, which is what
 // an old device at a reused LUN number does. The new one is this attachment's.
 //

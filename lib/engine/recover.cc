@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "engine/access.h"
+#include "engine/mend.h"
 #include "engine/sessions.h"
 #include "engine/take_down.h"
 
@@ -61,8 +62,10 @@ Result<Recovered> recover_phase(const Ctx& ctx, Operation& operation, const LogS
       }
       return Recovered::completed;
     case Phase::attached: {
-      HAWSER_TRY_ASSIGN(const bool is_reaped, reap_late_logins(ctx, operation, state));
-      return is_reaped ? Recovered::completed : Recovered::nothing;
+      HAWSER_TRY_ASSIGN(const bool is_mended, mend_all(ctx, operation, state));
+      HAWSER_TRY_ASSIGN(const LogState now, operation.state());
+      HAWSER_TRY_ASSIGN(const bool is_reaped, reap_late_logins(ctx, operation, now));
+      return is_mended || is_reaped ? Recovered::completed : Recovered::nothing;
     }
   }
   return Recovered::nothing;
@@ -74,6 +77,24 @@ Status recover_one(const Ctx& ctx, Operation& operation, const LogState& state) 
   const Result<Recovered> recovered = recover_phase(ctx, operation, state);
   if (recovered) return ok();
   return recovered.error();
+}
+
+Result<std::unique_ptr<Operation>> open_attached(const Ctx& ctx, const Environment& environment,
+                                                 const std::string& id) {
+  HAWSER_TRY(environment.journal.read(id));  // Opening makes a log where there is none.
+  HAWSER_TRY(environment.host.check_ready(ctx, Multipath::off));
+  HAWSER_TRY_ASSIGN(std::unique_ptr<LogFile> log, environment.journal.open(ctx, id));
+  HAWSER_TRY_ASSIGN(auto operation, Operation::start(environment, id, std::move(log)));
+  HAWSER_TRY_ASSIGN(LogState state, operation->state());
+  if (state.phase == Phase::attaching || state.phase == Phase::detaching) {
+    HAWSER_TRY(recover_one(ctx, *operation, state));
+    HAWSER_TRY_ASSIGN(state, operation->state());
+  }
+  if (state.phase == Phase::idle && state.identity.empty()) HAWSER_TRY(operation->forget());
+  if (state.phase != Phase::attached) return Error(Errc::not_found, id + " is not attached");
+  HAWSER_TRY_ASSIGN(const std::string boot_id, environment.host.boot_id());
+  if (boot_id == state.boot_id) return operation;
+  return Error(Errc::not_found, id + " was attached before the last reboot: attach it anew");
 }
 
 Status dismantle(const Ctx& ctx, Operation& operation, const LogState& state) {

@@ -11,6 +11,11 @@ namespace hawser {
 // logins of an attached volume that came too late are logged out.
 Status recover_one(const Ctx& ctx, Operation& operation, const LogState& state);
 
+// Opens the log of a volume that is attached, when whatever a dead process left is out of the way.
+// Errors: not_found (not attached, or not since the last reboot), those of recover_one().
+Result<std::unique_ptr<Operation>> open_attached(const Ctx& ctx, const Environment& environment,
+                                                 const std::string& id);
+
 // Takes everything of the attachment off the host and forgets it. The caller has seen to the data.
 // Errors: Outcome::unknown; the log still says what is left.
 Status dismantle(const Ctx& ctx, Operation& operation, const LogState& state);

@@ -174,6 +174,49 @@ Result<Acquired> acquire_session(const Ctx& ctx, Operation& operation, const Log
 
 namespace {
 
+bool is_pending(Operation& operation, const SessionEntry& entry) {
+  return entry.progress == Progress::intended && operation.host().uptime_ms() < entry.expires_ms;
+}
+
+Error not_back(const SessionEntry& entry, Error cause) {
+  if (cause.code() != Errc::deadline_exceeded) return cause;
+  if (entry.progress == Progress::intended) {
+    return std::move(cause).with("the login has not been answered yet").with(Outcome::unknown);
+  }
+  return Error(Errc::unavailable, "the session exists, but its connection is lost");
+}
+
+}  // namespace
+
+Result<std::optional<Session>> resume_session(const Ctx& ctx, Operation& operation,
+                                              const SessionEntry& entry) {
+  Host& host = operation.host();
+  for (;;) {
+    HAWSER_TRY_ASSIGN(const std::optional<Session> session,
+                      find_session(ctx, operation, entry.key, entry.sid));
+    if (session && session->state == SessionState::logged_in) {
+      if (entry.progress == Progress::intended) {
+        HAWSER_TRY(operation.done(step::kSession, entry.number,
+                                  done_fields({.session = *session, .origin = entry.origin})));
+      }
+      return session;
+    }
+    if (!session) {
+      const bool may_come = is_pending(operation, entry);
+      HAWSER_TRY_ASSIGN(const bool in_flight,
+                        may_come ? host.login_in_flight(ctx) : Result<bool>(false));
+      if (!in_flight) {
+        operation.undone(step::kSession, entry.number);
+        return std::optional<Session>{};
+      }
+    }
+    const Status paused = host.pause(ctx, kLoginLookInterval);
+    if (!paused) return not_back(entry, paused.error());
+  }
+}
+
+namespace {
+
 enum class Verdict {
   gone,  // No session, and none will come.
   wait,  // A login is still on its way.
@@ -184,15 +227,14 @@ enum class Verdict {
 Result<Verdict> judge(const Ctx& ctx, Operation& operation, const SessionEntry& entry,
                       const std::optional<Session>& session) {
   Host& host = operation.host();
-  const bool is_pending =
-      entry.progress == Progress::intended && host.uptime_ms() < entry.expires_ms;
+  const bool may_come = is_pending(operation, entry);
   if (!session) {
-    if (!is_pending) return Verdict::gone;
+    if (!may_come) return Verdict::gone;
     HAWSER_TRY_ASSIGN(const bool in_flight, host.login_in_flight(ctx));
     return in_flight ? Verdict::wait : Verdict::gone;
   }
   if (entry.origin == Origin::foreign) return Verdict::leave;
-  if (is_pending && session->state != SessionState::logged_in) return Verdict::wait;
+  if (may_come && session->state != SessionState::logged_in) return Verdict::wait;
   HAWSER_TRY_ASSIGN(const std::vector<Origin> uses, other_uses(operation, entry.key));
   if (!uses.empty()) return Verdict::leave;
   HAWSER_TRY_ASSIGN(const std::vector<ScsiDevice> devices, host.devices(ctx, session->sid));

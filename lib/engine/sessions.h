@@ -21,6 +21,13 @@ struct Acquired {
 Result<Acquired> acquire_session(const Ctx& ctx, Operation& operation, const LoggedPath& path,
                                  const LoginRequest& request);
 
+// Takes up a session that the log has already: waits for a pending login to succeed, and for a lost
+// connection to come back. nullopt if there is none and none will come; the log says so then.
+//
+// Errors: unavailable (still lost at the deadline); with Outcome::unknown if the login is pending.
+Result<std::optional<Session>> resume_session(const Ctx& ctx, Operation& operation,
+                                              const SessionEntry& entry);
+
 // Logs out, if the session is ours and nothing else uses it, and notes that this attachment is done
 // with it. Waits for a pending login to die or to succeed.
 Status release_session(const Ctx& ctx, Operation& operation, const SessionEntry& entry);

@@ -5,7 +5,9 @@
 #include "engine/attach.h"
 #include "engine/detach.h"
 #include "engine/inventory.h"
+#include "engine/join.h"
 #include "engine/recover.h"
+#include "engine/resize.h"
 #include "host/linux_host.h"
 #include "journal/file_journal.h"
 
@@ -41,6 +43,15 @@ Result<Client> Client::open(ClientOptions options) {
 Result<Attachment> Client::attach(const Ctx& ctx, const VolumeSpec& spec,
                                   const AttachOptions& options) {
   return hawser::attach(ctx, impl_->environment(), spec, options);
+}
+
+Result<Attachment> Client::join(const Ctx& ctx, const std::string& id, const JoinOptions& options) {
+  return hawser::join(ctx, impl_->environment(), id, options);
+}
+
+Result<ResizeReport> Client::resize(const Ctx& ctx, const std::string& id,
+                                    const ResizeOptions& options) {
+  return hawser::resize(ctx, impl_->environment(), id, options);
 }
 
 Result<DetachReport> Client::detach(const Ctx& ctx, const std::string& id,

@@ -158,6 +158,14 @@ class Host {
   // Loads `table` into a live map and switches to it. The map is never left suspended.
   virtual Status reload_map(const Ctx& ctx, const Map& map, const MapTable& table) = 0;
 
+  // As reload_map(), with another length. What is in flight is waited for, and what is queued fails
+  // if no path works: the caller has seen one that does.
+  virtual Status resize_map(const Ctx& ctx, const Map& map, const MapTable& table,
+                            std::uint64_t sectors) = 0;
+
+  // Resumes a map that was left suspended. One that is not, or is not there, is success.
+  virtual Status resume_map(const Ctx& ctx, const std::string& uuid) = 0;
+
   // Removes by uuid; a map that is not there is success. Errors: busy (it is open).
   virtual Status remove_map(const Ctx& ctx, const std::string& uuid) = 0;
 
@@ -176,6 +184,10 @@ class Host {
   // --- whoever else works on maps ---------------------------------------------------------------
 
   virtual Result<PathVerdict> offer_path(const Ctx& ctx, const ScsiDevice& device) = 0;
+
+  // Has multipathd look at the length of a map again. It need not run.
+  // Errors: io (it says no, or nothing), which is a warning to most.
+  virtual Status announce_size(const Ctx& ctx, const Map& map) = 0;
 
   // The list of WWIDs that multipath-tools and LVM take for multipath (/etc/multipath/wwids).
   virtual Result<bool> knows_wwid(const Ctx& ctx, const std::string& wwid) = 0;

@@ -56,6 +56,9 @@ class LinuxHost final : public Host {
   Result<std::vector<Map>> partition_maps(const Ctx& ctx, const std::string& wwid) override;
   Status create_map(const Ctx& ctx, const Map& map) override;
   Status reload_map(const Ctx& ctx, const Map& map, const MapTable& table) override;
+  Status resize_map(const Ctx& ctx, const Map& map, const MapTable& table,
+                    std::uint64_t sectors) override;
+  Status resume_map(const Ctx& ctx, const std::string& uuid) override;
   Status remove_map(const Ctx& ctx, const std::string& uuid) override;
   Status wipe_map(const Ctx& ctx, const std::string& uuid) override;
   Status reinstate_path(const Ctx& ctx, const std::string& uuid, const DevT& dev) override;
@@ -63,6 +66,7 @@ class LinuxHost final : public Host {
   Status wait_for_udev_gone(const Ctx& ctx, const std::string& uuid) override;
 
   Result<PathVerdict> offer_path(const Ctx& ctx, const ScsiDevice& device) override;
+  Status announce_size(const Ctx& ctx, const Map& map) override;
   Result<bool> knows_wwid(const Ctx& ctx, const std::string& wwid) override;
   Status remember_wwid(const Ctx& ctx, const std::string& wwid) override;
   Status forget_wwid(const Ctx& ctx, const std::string& wwid) override;

@@ -38,6 +38,17 @@ Status LinuxHost::reload_map(const Ctx& ctx, const Map& map, const MapTable& tab
   return dm_.reload(ctx, map, table);
 }
 
+Status LinuxHost::resize_map(const Ctx& ctx, const Map& map, const MapTable& table,
+                             std::uint64_t sectors) {
+  return dm_.resize(ctx, map, table, sectors);
+}
+
+Status LinuxHost::resume_map(const Ctx& ctx, const std::string& uuid) {
+  HAWSER_TRY_ASSIGN(const std::optional<Map> map, find_map(ctx, uuid));
+  if (!map || !map->is_suspended) return ok();
+  return dm_.resume(ctx, uuid);
+}
+
 Status LinuxHost::remove_map(const Ctx& ctx, const std::string& uuid) {
   HAWSER_TRY(ctx.check());
   // A udev worker may have opened it since we looked: it is waited for, not taken for a user.
@@ -95,6 +106,18 @@ Result<PathVerdict> LinuxHost::offer_path(const Ctx& ctx, const ScsiDevice& devi
     case PathOffer::undecided: break;
   }
   return PathVerdict::undecided;
+}
+
+// Up to 0.9.6 it looks at one path only, and for a while after a map was made it says "fail".
+Status LinuxHost::announce_size(const Ctx& ctx, const Map& map) {
+  const std::string name = "dm-" + std::to_string(map.minor);
+  const Result<std::string> answer =
+      multipathd_.command(ctx.within(kOfferBudget), "resize map " + name);
+  HAWSER_TRY(ctx.check());
+  if (!answer && answer.error().code() == Errc::unavailable) return ok();
+  if (!answer) return answer.error();
+  if (answer->starts_with("ok")) return ok();
+  return Error(Errc::io, "multipathd answers '" + *answer + "' to 'resize map " + name + "'");
 }
 
 Result<bool> LinuxHost::knows_wwid(const Ctx& ctx, const std::string& wwid) {

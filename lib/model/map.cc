@@ -36,4 +36,16 @@ MapTable with_path(MapTable table, const DevT& dev) {
   return table;
 }
 
+MapTable without_paths(MapTable table, const std::vector<DevT>& devs) {
+  const auto is_dropped = [&](const MapTablePath& path) {
+    return std::find(devs.begin(), devs.end(), path.dev) != devs.end();
+  };
+  for (MapTableGroup& group : table.groups)
+    std::erase_if(group.paths, is_dropped);
+  std::erase_if(table.groups, [](const MapTableGroup& group) { return group.paths.empty(); });
+  // Which group is tried first is a hint to the kernel, but it has to be there.
+  if (table.initial_group > table.groups.size()) table.initial_group = 1;
+  return table;
+}
+
 }  // namespace hawser

@@ -70,4 +70,7 @@ MapTable simple_table(const std::vector<DevT>& paths);
 // `table` with `dev` added to its first group, in the manner of the paths that are there.
 MapTable with_path(MapTable table, const DevT& dev);
 
+// `table` without some paths, and without groups that would be empty.
+MapTable without_paths(MapTable table, const std::vector<DevT>& devs);
+
 }  // namespace hawser

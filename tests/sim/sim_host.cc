@@ -221,7 +221,7 @@ void SimHost::add_device(const Session& session, std::uint32_t lun) {
                           .sid = session.sid,
                           .name = name,
                           .dev = {.major = 8, .minor = 16 * session.sid + lun},
-                          .sectors = 2048,
+                          .sectors = world_.sectors_of(unit->second),
                           .state = "running",
                           .read_only = world_.write_protected.contains(unit->second),
                           .identity = sim_identity(unit->second)};
@@ -257,12 +257,16 @@ Result<ScsiDevice> SimHost::wait_for_device(const Ctx& ctx, const Session& sessi
 // A device whose LUN is gone keeps the identity that it had: the kernel says nothing of it.
 Status SimHost::rescan(const Ctx& ctx, const ScsiDevice& device) {
   HAWSER_TRY(enter(ctx));
-  HAWSER_TRY(faults_.look());
-  const auto known = world_.devices.find(device.name);
-  if (known == world_.devices.end()) return Error(Errc::not_found, "no such device");
-  const std::string unit = unit_behind(device);
-  if (!unit.empty()) known->second.identity = sim_identity(unit);
-  return ok();
+  return faults_.change([&]() -> Status {
+    const auto known = world_.devices.find(device.name);
+    if (known == world_.devices.end()) return Error(Errc::not_found, device.name + " is gone");
+    if (world_.is_dead(device.sid)) return Error(Errc::io, device.name + " does not answer");
+    const std::string unit = unit_behind(device);
+    if (unit.empty()) return ok();
+    known->second.identity = sim_identity(unit);
+    known->second.sectors = world_.sectors_of(unit);
+    return ok();
+  });
 }
 
 Result<std::optional<ScsiDevice>> SimHost::find_device(const Ctx& ctx, const DevT& dev) {
@@ -312,6 +316,7 @@ Status SimHost::remove_device(const Ctx& ctx, const ScsiDevice& device) {
 Status SimHost::probe(const Ctx& ctx, const ScsiDevice& device) {
   HAWSER_TRY(enter(ctx));
   HAWSER_TRY(faults_.look());
+  if (world_.is_dead(device.sid)) return Error(Errc::io, device.name + " does not answer");
   if (unit_behind(device).empty()) return Error(Errc::io, "nothing answers");
   return ok();
 }
@@ -357,6 +362,41 @@ Status SimHost::reload_map(const Ctx& ctx, const Map& map, const MapTable& table
   });
 }
 
+// A crash in the middle leaves the map suspended; the kernel takes no table that a path is too
+// small for.
+Status SimHost::resize_map(const Ctx& ctx, const Map& map, const MapTable& table,
+                           std::uint64_t sectors) {
+  HAWSER_TRY(enter(ctx));
+  try {
+    return faults_.change([&]() -> Status {
+      Map& loaded = world_.maps[map.uuid];
+      for (const MapPathStatus& path : all_active(table)) {
+        for (const auto& [name, device] : world_.devices) {
+          if (device.dev == path.dev && device.sectors < sectors) {
+            return Error(Errc::invalid_argument, name + " is too small");
+          }
+        }
+      }
+      loaded.table = table;
+      loaded.paths = all_active(table);
+      loaded.sectors = sectors;
+      return ok();
+    });
+  } catch (const SimCrash&) {
+    world_.maps[map.uuid].is_suspended = true;
+    throw;
+  }
+}
+
+Status SimHost::resume_map(const Ctx& ctx, const std::string& uuid) {
+  HAWSER_TRY(enter(ctx));
+  return faults_.change([&]() -> Status {
+    const auto map = world_.maps.find(uuid);
+    if (map != world_.maps.end()) map->second.is_suspended = false;
+    return ok();
+  });
+}
+
 Status SimHost::remove_map(const Ctx& ctx, const std::string& uuid) {
   HAWSER_TRY(enter(ctx));
   return faults_.change([&]() -> Status {
@@ -376,9 +416,14 @@ Status SimHost::wipe_map(const Ctx& ctx, const std::string& uuid) {
   });
 }
 
-Status SimHost::reinstate_path(const Ctx& ctx, const std::string&, const DevT&) {
+Status SimHost::reinstate_path(const Ctx& ctx, const std::string& uuid, const DevT& dev) {
   HAWSER_TRY(enter(ctx));
-  return faults_.look();
+  return faults_.change([&]() -> Status {
+    for (MapPathStatus& path : world_.maps[uuid].paths) {
+      if (path.dev == dev) path.is_active = true;
+    }
+    return ok();
+  });
 }
 
 Status SimHost::wait_for_udev(const Ctx& ctx, const std::string&) {
@@ -394,7 +439,12 @@ Status SimHost::wait_for_udev_gone(const Ctx& ctx, const std::string&) {
 Result<PathVerdict> SimHost::offer_path(const Ctx& ctx, const ScsiDevice&) {
   HAWSER_TRY(enter(ctx));
   HAWSER_TRY(faults_.look());
-  return PathVerdict::undecided;
+  return world_.runs_multipathd ? PathVerdict::undecided : PathVerdict::not_running;
+}
+
+Status SimHost::announce_size(const Ctx& ctx, const Map&) {
+  HAWSER_TRY(enter(ctx));
+  return faults_.look();
 }
 
 Result<bool> SimHost::knows_wwid(const Ctx& ctx, const std::string& wwid) {
@@ -450,6 +500,7 @@ class SimLogFile final : public LogFile {
   ~SimLogFile() override { held_.erase(id_); }
 
   Status append(Record record, Durability) override {
+    HAWSER_ASSERT(!is_removed_);  // It would go to a file without a name.
     if (is_broken_) return Error(Errc::io, "the tail of the log is unknown");
     record.seq = records_.size() + 1;
     Status appended = faults_.change([&]() -> Status {
@@ -462,6 +513,7 @@ class SimLogFile final : public LogFile {
   }
   const std::vector<Record>& records() const override { return records_; }
   Status remove() override {
+    is_removed_ = true;
     return faults_.change([&]() -> Status {
       world_.logs.erase(id_);
       return ok();
@@ -475,6 +527,7 @@ class SimLogFile final : public LogFile {
   const std::string id_;
   std::vector<Record> records_;
   bool is_broken_ = false;
+  bool is_removed_ = false;
 };
 
 class SimLock final : public NamedLock {

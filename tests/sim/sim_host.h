@@ -19,7 +19,7 @@ class SimHost final : public Host {
       : world_(world), faults_(faults), clock_(clock) {}
 
   std::unique_ptr<Crew> crew() override;
-  Result<std::string> boot_id() override { return std::string("boot-1"); }
+  Result<std::string> boot_id() override { return world_.boot_id; }
   std::int64_t uptime_ms() override { return world_.uptime_ms; }
   std::int64_t wall_time_s() override { return 0; }
   Status pause(const Ctx& ctx, std::chrono::milliseconds time) override;
@@ -55,6 +55,9 @@ class SimHost final : public Host {
   Result<std::vector<Map>> partition_maps(const Ctx& ctx, const std::string& wwid) override;
   Status create_map(const Ctx& ctx, const Map& map) override;
   Status reload_map(const Ctx& ctx, const Map& map, const MapTable& table) override;
+  Status resize_map(const Ctx& ctx, const Map& map, const MapTable& table,
+                    std::uint64_t sectors) override;
+  Status resume_map(const Ctx& ctx, const std::string& uuid) override;
   Status remove_map(const Ctx& ctx, const std::string& uuid) override;
   Status wipe_map(const Ctx& ctx, const std::string& uuid) override;
   Status reinstate_path(const Ctx& ctx, const std::string& uuid, const DevT& dev) override;
@@ -62,6 +65,7 @@ class SimHost final : public Host {
   Status wait_for_udev_gone(const Ctx& ctx, const std::string& uuid) override;
 
   Result<PathVerdict> offer_path(const Ctx& ctx, const ScsiDevice& device) override;
+  Status announce_size(const Ctx& ctx, const Map& map) override;
   Result<bool> knows_wwid(const Ctx& ctx, const std::string& wwid) override;
   Status remember_wwid(const Ctx& ctx, const std::string& wwid) override;
   Status forget_wwid(const Ctx& ctx, const std::string& wwid) override;

@@ -19,7 +19,8 @@ struct SimWorld {
   std::map<std::string, std::map<std::uint32_t, std::string>> targets{};  // IQN, LUN: unit name.
   std::set<std::string> dead_portals{};                                   // Addresses.
   std::map<std::string, std::vector<std::string>> advertised{};  // IQN: what SendTargets lists.
-  std::set<std::string> write_protected{};  // Units that are exported read-only.
+  std::set<std::string> write_protected{};              // Units that are exported read-only.
+  std::map<std::string, std::uint64_t> unit_sectors{};  // Of units that are not of the usual size.
 
   // --- this host ---
   std::map<std::uint32_t, Session> sessions{};
@@ -29,11 +30,33 @@ struct SimWorld {
   std::set<std::string> wwids{};
   std::set<std::string> node_records{};
   std::map<std::string, std::vector<Record>> logs{};
+  bool runs_multipathd = true;
   std::set<std::string> dirty{};  // Units with data that has not reached the target.
 
+  std::string boot_id = "boot-1";
   std::uint32_t next_sid = 1;
   std::uint32_t next_minor = 0;
   std::int64_t uptime_ms = 1000;
+
+  std::uint64_t sectors_of(const std::string& unit) const {
+    const auto sectors = unit_sectors.find(unit);
+    return sectors == unit_sectors.end() ? 2048 : sectors->second;
+  }
+  bool is_dead(std::uint32_t sid) const {
+    const auto session = sessions.find(sid);
+    return session == sessions.end() || dead_portals.contains(session->second.address);
+  }
+
+  // The host is started again: what is on disk stays.
+  void reboot() {
+    boot_id += '+';
+    sessions.clear();
+    logins_in_flight.clear();
+    devices.clear();
+    maps.clear();
+    next_sid = 1;
+    uptime_ms = 1000;
+  }
 
   // What must be as before after an undo. Counters and time may differ.
   std::string picture() const {

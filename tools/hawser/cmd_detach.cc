@@ -1,25 +1,12 @@
 #include "tools/hawser/command.h"
 #include "tools/hawser/json_output.h"
-#include "tools/hawser/spec_options.h"
 #include "tools/hawser/text_output.h"
 
 namespace hawser::tool {
-namespace {
-
-Result<std::string> subject(const Ctx& ctx, const Invocation& invocation) {
-  if (!invocation.id.empty()) {
-    HAWSER_TRY(check_id(invocation.id));
-    return invocation.id;
-  }
-  HAWSER_TRY_ASSIGN(const VolumeSpec spec, read_spec(ctx, invocation.spec));
-  return attachment_id(spec);
-}
-
-}  // namespace
 
 Result<Output> run_detach(const Run& run) {
   const Invocation& invocation = run.invocation;
-  HAWSER_TRY_ASSIGN(const std::string id, subject(run.ctx, invocation));
+  HAWSER_TRY_ASSIGN(const std::string id, read_subject(run.ctx, invocation));
   HAWSER_TRY_ASSIGN(Client client, open_client(run));
 
   Result<DetachReport> report = client.detach(run.ctx, id, {.force = invocation.force});

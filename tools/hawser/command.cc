@@ -2,11 +2,22 @@
 
 #include <algorithm>
 
+#include "tools/hawser/spec_options.h"
+
 namespace hawser::tool {
 
 Result<Client> open_client(const Run& run) {
   run.signals.start();
   return Client::open(run.client);
+}
+
+Result<std::string> read_subject(const Ctx& ctx, const Invocation& invocation) {
+  if (!invocation.id.empty()) {
+    HAWSER_TRY(check_id(invocation.id));
+    return invocation.id;
+  }
+  HAWSER_TRY_ASSIGN(const VolumeSpec spec, read_spec(ctx, invocation.spec));
+  return attachment_id(spec);
 }
 
 Status check_id(const std::string& id) {

@@ -29,6 +29,7 @@ struct Run {
 // missing privileges.
 Result<Output> run_attach(const Run& run);
 Result<Output> run_detach(const Run& run);
+Result<Output> run_resize(const Run& run);
 Result<Output> run_list(const Run& run);
 Result<Output> run_show(const Run& run);
 Result<Output> run_log(const Run& run);
@@ -39,6 +40,10 @@ Result<Output> run_sessions(const Run& run);
 // Opens the client. From here on a signal asks the work to stop; before, it kills, since nothing
 // has been done yet.
 Result<Client> open_client(const Run& run);
+
+// The id of the attachment that is meant: by itself, or by the specification that it came from.
+// Errors: invalid_argument at Stage::input.
+Result<std::string> read_subject(const Ctx& ctx, const Invocation& invocation);
 
 // Checks that an id could be one. Errors: invalid_argument at Stage::input.
 Status check_id(const std::string& id);

@@ -154,6 +154,20 @@ std::string to_json_ignored(const std::string& id, const Error& error) {
   return dump(json);
 }
 
+std::string to_json(const ResizeReport& report) {
+  Json paths = Json::array();
+  for (const PathReport& path : report.paths)
+    paths.push_back(path_object(path));
+  return dump({
+      {"id", report.id},
+      {"old_size", report.old_size_bytes},
+      {"size", report.size_bytes},
+      {"paths", std::move(paths)},
+      {"warnings", report.warnings},
+      {"elapsed_ms", milliseconds(report.elapsed)},
+  });
+}
+
 std::string to_json(const RecoverReport& report) {
   Json failed = Json::array();
   for (const RecoverReport::Failure& failure : report.failed)

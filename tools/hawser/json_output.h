@@ -17,6 +17,7 @@ std::string to_json(const std::vector<Attachment>& attachments);
 std::string to_json(const DetachReport& report);
 // What --ignore-errors makes of a detach that failed.
 std::string to_json_ignored(const std::string& id, const Error& error);
+std::string to_json(const ResizeReport& report);
 std::string to_json(const RecoverReport& report);
 std::string to_json(const std::vector<DiscoveredTarget>& targets);
 std::string to_json(const std::vector<SessionReport>& sessions);

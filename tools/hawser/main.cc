@@ -35,6 +35,7 @@ Result<Output> run_command(const Run& run) {
   switch (run.invocation.command) {
     case Command::attach: return run_attach(run);
     case Command::detach: return run_detach(run);
+    case Command::resize: return run_resize(run);
     case Command::list: return run_list(run);
     case Command::show: return run_show(run);
     case Command::log: return run_log(run);

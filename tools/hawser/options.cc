@@ -127,6 +127,12 @@ Status check_subject(const Invocation& invocation) {
   return invalid("ID: missing (or --spec, or --target, --portal and --lun)");
 }
 
+// What is for logins only makes no sense where nobody logs in.
+Status check_show(const Invocation& invocation) {
+  if (invocation.join || invocation.spec.chap_file.empty()) return ok();
+  return invalid("--chap-file: goes with --join only");
+}
+
 void add_spec_options(CLI::App& command, Words& words, SpecOptions& spec) {
   command.add_option("--spec", spec.file, "JSON document of the volume; - is stdin")
       ->type_name("FILE");
@@ -186,12 +192,27 @@ void add_detach(CLI::App& app, Words& words, Invocation& invocation) {
                    "Exit 0, with the errors as warnings");
 }
 
+void add_resize(CLI::App& app, Words& words, Invocation& invocation) {
+  CLI::App& command = *app.add_subcommand("resize", "Take over a new size of a volume");
+  command.add_option("ID", invocation.id, "As attach printed it; or the specification");
+  add_spec_options(command, words, invocation.spec);
+  command.add_flag("--allow-shrink", invocation.allow_shrink, "Also take over a smaller size");
+}
+
+void add_show(CLI::App& app, Words& words, Invocation& invocation) {
+  CLI::App& command = *app.add_subcommand("show", "One attachment: paths, states, identity");
+  command.add_option("ID", invocation.id, "As attach printed it")->required();
+  command.add_flag("--join", invocation.join, "Bring missing paths back first");
+  command.add_option("--login-timeout", words.login_timeout, "How long to try one portal (15)")
+      ->type_name("S");
+  command.add_option("--chap-file", invocation.spec.chap_file, "CHAP credentials, mode 600")
+      ->type_name("FILE");
+}
+
 void add_others(CLI::App& app, Invocation& invocation) {
   app.add_subcommand("list", "What is attached, held against the kernel");
-  CLI::App& show = *app.add_subcommand("show", "One attachment: paths, states, identity");
   CLI::App& log = *app.add_subcommand("log", "The transaction log of one attachment");
-  for (CLI::App* command : {&show, &log})
-    command->add_option("ID", invocation.id, "As attach printed it")->required();
+  log.add_option("ID", invocation.id, "As attach printed it")->required();
   app.add_subcommand("recover", "Undo or complete what others left half-done");
   CLI::App& discover = *app.add_subcommand("discover", "Ask a portal for its targets");
   discover.add_option("--portal", invocation.spec.portals, "HOST[:PORT]")
@@ -210,6 +231,7 @@ Result<Command> chosen_command(const CLI::App& app) {
   return parse_choice<Command>("command", chosen.front()->get_name(),
                                {{"attach", attach},
                                 {"detach", detach},
+                                {"resize", resize},
                                 {"list", list},
                                 {"show", show},
                                 {"log", log},
@@ -244,6 +266,8 @@ Result<std::variant<Invocation, HelpText>> parse_command_line(std::span<const ch
   app.require_subcommand(0, 1);
   add_attach(app, typed, invocation);
   add_detach(app, typed, invocation);
+  add_resize(app, typed, invocation);
+  add_show(app, typed, invocation);
   add_others(app, invocation);
 
   try {
@@ -259,7 +283,10 @@ Result<std::variant<Invocation, HelpText>> parse_command_line(std::span<const ch
   HAWSER_TRY_ASSIGN(invocation.command, chosen_command(app));
   HAWSER_TRY(convert_common(typed, invocation));
   HAWSER_TRY(convert_attach(typed, invocation));
-  if (invocation.command == Command::detach) HAWSER_TRY(check_subject(invocation));
+  if (invocation.command == Command::detach || invocation.command == Command::resize) {
+    HAWSER_TRY(check_subject(invocation));
+  }
+  if (invocation.command == Command::show) HAWSER_TRY(check_show(invocation));
   return std::variant<Invocation, HelpText>(std::move(invocation));
 }
 

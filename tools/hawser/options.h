@@ -14,7 +14,7 @@
 
 namespace hawser::tool {
 
-enum class Command { attach, detach, list, show, log, recover, discover, sessions };
+enum class Command { attach, detach, resize, list, show, log, recover, discover, sessions };
 
 // Where the specification of a volume comes from.
 struct SpecOptions {
@@ -57,6 +57,8 @@ struct Invocation {
   bool node_record = false;
   bool force = false;
   bool ignore_errors = false;
+  bool join = false;
+  bool allow_shrink = false;
 };
 
 // --help or --version: a text for stdout, and nothing to do.

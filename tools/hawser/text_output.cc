@@ -166,6 +166,18 @@ std::string to_text(const DetachReport& report) {
   return text + to_text("  left: ", report.leftovers) + to_text("  warning: ", report.warnings);
 }
 
+std::string to_text(const ResizeReport& report) {
+  const std::string size = size_text(report.size_bytes);
+  std::string text = printable(report.id) + ": " +
+                     (report.size_bytes == report.old_size_bytes
+                          ? size + ", as before\n"
+                          : size_text(report.old_size_bytes) + " before, " + size + " now\n");
+  std::vector<Row> rows;
+  for (const PathReport& path : report.paths)
+    rows.push_back(path_row(path));
+  return text + table(rows) + to_text("  warning: ", report.warnings);
+}
+
 std::string to_text(const RecoverReport& report) {
   std::string text = to_text("undone: ", report.undone) + to_text("completed: ", report.completed);
   for (const RecoverReport::Failure& failure : report.failed)

@@ -17,6 +17,7 @@ std::string to_text(const Error& error);
 std::string to_text(const Attachment& attachment);
 std::string to_text(const std::vector<Attachment>& attachments);
 std::string to_text(const DetachReport& report);
+std::string to_text(const ResizeReport& report);
 std::string to_text(const RecoverReport& report);
 std::string to_text(const std::vector<DiscoveredTarget>& targets);
 std::string to_text(const std::vector<SessionReport>& sessions);

@@ -1,0 +1,218 @@
+// Everything that can go wrong, once and twice, while missing paths are brought back. Whatever
+// happened, the volume stays attached with the paths that it had; a path is in the map or has left
+// nothing; and the next join, and the next detach, have an easy time.
+#include "engine/join.h"
+#include "sim/walk.h"
+
+namespace hawser {
+namespace {
+
+constexpr const char* kOther = "iqn.2026-11.org.example:t2";
+
+struct Degraded {
+  SimWorld before;  // As it was before the attach, with every portal alive.
+  SimWorld world;
+  VolumeSpec spec;
+  std::size_t paths = 0;  // In the map now.
+};
+
+// Attached while the first portal was dead; it is alive again.
+Degraded with_a_late_portal(SimWorld before, VolumeSpec spec) {
+  Degraded start{.before = before, .world = std::move(before), .spec = std::move(spec)};
+  start.world.dead_portals = {"10.0.1.2"};
+  attach_in_good_weather(start.world, start.spec, {});
+  start.world.dead_portals.clear();
+  start.paths = start.spec.paths.size() - 1;
+  return start;
+}
+
+Degraded with_a_late_portal(int portals) {
+  return with_a_late_portal(sim_world(), sim_spec(portals));
+}
+
+// A path in the map has failed, and nobody else is there to bring it back.
+Degraded with_a_failed_path() {
+  SimWorld world = sim_world();
+  world.runs_multipathd = false;
+  Degraded start{.before = world, .world = world, .spec = sim_spec(2), .paths = 2};
+  attach_in_good_weather(start.world, start.spec, {});
+  start.world.maps.begin()->second.paths.front().is_active = false;
+  return start;
+}
+
+// What is behind the late portal is another volume by now.
+Degraded with_a_stranger_behind_the_late_portal() {
+  SimWorld world = sim_world();
+  world.targets[kOther] = {{1, "stranger"}};
+  VolumeSpec spec = sim_spec(2);
+  spec.paths.front().target = kOther;
+  return with_a_late_portal(world, spec);
+}
+
+std::string id_of(const Degraded& start) { return attachment_id(start.spec); }
+
+Result<Attachment> join_now(SimProcess& process, const Degraded& start) {
+  return join(process.ctx(), process.environment(), id_of(start), {});
+}
+
+Result<Attachment> attach_again(SimProcess& process, const Degraded& start) {
+  return attach(process.ctx(), process.environment(), start.spec, {});
+}
+
+using Work = Result<Attachment> (*)(SimProcess&, const Degraded&);
+
+Attachment join_in_good_weather(SimWorld& world, const Degraded& start) {
+  Choices choices;
+  choices.next_run();
+  Faults faults(choices, 0);
+  SimProcess process(world, faults);
+  const Result<Attachment> joined = join_now(process, start);
+  EXPECT_TRUE(joined) << joined.error().message();
+  return joined ? *joined : Attachment{};
+}
+
+std::size_t active_paths(const SimWorld& world) {
+  std::size_t active = 0;
+  for (const auto& [uuid, map] : world.maps) {
+    for (const MapPathStatus& path : map.paths)
+      active += path.is_active ? 1 : 0;
+  }
+  return active;
+}
+
+// A device of the volume is in its map, and a stranger is not there at all.
+void expect_no_half_joined_path(const SimWorld& world) {
+  const std::string uuid = "mpath-" + wwid_of(sim_identity(kUnit));
+  ASSERT_TRUE(world.maps.contains(uuid));
+  for (const auto& [name, device] : world.devices) {
+    if (device.hctl.lun != 1) continue;
+    EXPECT_TRUE(world.maps.at(uuid).has_path(device.dev)) << name;
+    EXPECT_EQ(device.identity, sim_identity(kUnit)) << name;
+  }
+  for (const auto& [sid, session] : world.sessions) {
+    const bool has_device = std::any_of(world.devices.begin(), world.devices.end(),
+                                        [sid = sid](const auto& d) { return d.second.sid == sid; });
+    EXPECT_TRUE(has_device) << "session " << sid;
+  }
+}
+
+void run(const char* name, const Degraded& start, Work work, int budget, std::size_t at_last) {
+  SCOPED_TRACE(name);
+  int complete = 0;
+  const int runs = walk(
+      start.world, budget,
+      [&](SimProcess& process, SimWorld& world) {
+        (void)work(process, start);
+        EXPECT_EQ(world.maps.size(), start.world.maps.size());
+      },
+      [&](SimWorld& world, bool) {
+        EXPECT_TRUE(recover_in_good_weather(world, id_of(start)));
+        expect_no_half_joined_path(world);
+        if (active_paths(world) == at_last) ++complete;
+        const Attachment joined = join_in_good_weather(world, start);
+        EXPECT_EQ(active_paths(world), at_last);
+        EXPECT_EQ(joined.degraded, at_last < start.spec.paths.size());
+        expect_no_half_joined_path(world);
+        detach_in_good_weather(world, id_of(start));
+        EXPECT_EQ(world.picture(), start.before.picture());
+      });
+  std::printf("%-28s %7d runs, complete in %d\n", name, runs, complete);
+  EXPECT_GT(runs, 30);
+  EXPECT_GT(complete, 0);
+  if (at_last > start.paths) {
+    EXPECT_LT(complete, runs);
+  }
+}
+
+TEST(JoinSimTest, one_fault_with_a_late_portal) {
+  run("late", with_a_late_portal(3), join_now, 1, 3);
+}
+
+TEST(JoinSimTest, one_fault_while_an_attach_completes_what_is_attached) {
+  run("attach_again", with_a_late_portal(3), attach_again, 1, 3);
+}
+
+TEST(JoinSimTest, one_fault_with_a_path_that_failed) {
+  run("failed_path", with_a_failed_path(), join_now, 1, 2);
+}
+
+TEST(JoinSimTest, one_fault_with_a_stranger_behind_the_portal) {
+  run("stranger", with_a_stranger_behind_the_late_portal(), join_now, 1, 1);
+}
+
+TEST(JoinSimTest, one_fault_beside_a_volume_on_the_same_sessions) {
+  Degraded start = with_a_late_portal(2);
+  attach_in_good_weather(start.world, sim_spec(2, 2), {});
+  start.before = start.world;
+  detach_in_good_weather(start.before, id_of(start));
+  start.paths += 2;  // The neighbour has a map as well, with both of its paths.
+  run("neighbour", start, join_now, 1, 4);
+}
+
+TEST(JoinSimTest, two_faults_with_a_late_portal) {
+  run("late_twice", with_a_late_portal(2), join_now, 2, 2);
+}
+
+TEST(JoinSimTest, a_portal_that_the_attach_did_not_know_of_is_joined_by_the_next) {
+  SimWorld world = sim_world();
+  attach_in_good_weather(world, sim_spec(1), {});
+  attach_in_good_weather(world, sim_spec(2), {});
+  EXPECT_EQ(active_paths(world), 2u);
+
+  detach_in_good_weather(world, attachment_id(sim_spec(2)));
+  EXPECT_EQ(world.picture(), sim_world().picture());
+}
+
+TEST(JoinSimTest, a_path_in_the_map_that_shows_another_unit_is_taken_out_of_it) {
+  Degraded start = with_a_failed_path();
+  ScsiDevice& device = start.world.devices.begin()->second;
+  start.world.maps.begin()->second.paths.front().dev = device.dev;
+  start.world.targets[kTarget][1] = "stranger";
+
+  const Attachment joined = join_in_good_weather(start.world, start);
+
+  EXPECT_FALSE(start.world.maps.begin()->second.has_path(device.dev));
+  ASSERT_TRUE(joined.paths.front().error);
+  EXPECT_EQ(joined.paths.front().error->code(), Errc::identity_mismatch);
+}
+
+TEST(JoinSimTest, a_path_whose_disk_was_deleted_makes_room_for_the_new_one) {
+  Degraded start = with_a_late_portal(2);
+  SimWorld& world = start.world;
+  Map& map = world.maps.begin()->second;
+  const DevT gone{.major = 8, .minor = 999};
+  map.table = with_path(map.table, gone);
+  map.paths.push_back({.dev = gone});
+
+  join_in_good_weather(world, start);
+
+  EXPECT_FALSE(map.has_path(gone));
+  EXPECT_EQ(active_paths(world), 2u);
+}
+
+TEST(JoinSimTest, a_running_multipathd_is_left_to_reinstate_a_path) {
+  Degraded start = with_a_failed_path();
+  start.world.runs_multipathd = true;
+
+  join_in_good_weather(start.world, start);
+
+  EXPECT_EQ(active_paths(start.world), 1u);
+}
+
+TEST(JoinSimTest, what_is_not_attached_cannot_be_joined) {
+  Degraded start = with_a_late_portal(2);
+  SimWorld world = start.before;
+  Choices choices;
+  choices.next_run();
+  Faults faults(choices, 0);
+  SimProcess process(world, faults);
+
+  const Result<Attachment> joined = join_now(process, start);
+
+  ASSERT_FALSE(joined);
+  EXPECT_EQ(joined.error().code(), Errc::not_found);
+  EXPECT_EQ(world.picture(), start.before.picture());
+}
+
+}  // namespace
+}  // namespace hawser

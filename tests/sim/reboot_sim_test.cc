@@ -1,0 +1,115 @@
+// The host is started again in the middle of things. Nothing claims to be attached, what was left
+// on disk is undone, and which unit a volume was is remembered.
+#include "sim/walk.h"
+
+namespace hawser {
+namespace {
+
+constexpr const char* kNoPicture = "";
+
+SimWorld attached_then_rebooted() {
+  SimWorld world = sim_world();
+  attach_in_good_weather(world, sim_spec(2), {.node_record = true});
+  world.reboot();
+  return world;
+}
+
+std::string id() { return attachment_id(sim_spec(2)); }
+
+// The picture without logs: those may stay.
+std::string on_host(SimWorld world) {
+  world.logs.clear();
+  return world.picture();
+}
+
+Result<Attachment> attach_now(SimWorld& world) {
+  Choices choices;
+  choices.next_run();
+  Faults faults(choices, 0);
+  SimProcess process(world, faults);
+  return attach(process.ctx(), process.environment(), sim_spec(2), {});
+}
+
+TEST(RebootSimTest, nothing_claims_to_be_attached_and_what_is_on_disk_is_undone) {
+  SimWorld world = attached_then_rebooted();
+  EXPECT_NE(on_host(world), kNoPicture);
+
+  EXPECT_FALSE(recover_in_good_weather(world, id()));
+
+  EXPECT_EQ(on_host(world), kNoPicture);
+}
+
+TEST(RebootSimTest, a_unit_that_was_replaced_is_refused_and_the_right_one_is_attached) {
+  SimWorld world = attached_then_rebooted();
+  world.targets[kTarget][1] = "stranger";
+  const Result<Attachment> refused = attach_now(world);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), Errc::identity_mismatch);
+  EXPECT_EQ(on_host(world), kNoPicture);
+
+  world.targets[kTarget][1] = kUnit;
+  const Result<Attachment> made = attach_now(world);
+  ASSERT_TRUE(made) << made.error().message();
+  EXPECT_FALSE(made->already_attached);
+
+  detach_in_good_weather(world, id());
+  EXPECT_EQ(world.picture(), kNoPicture);
+}
+
+TEST(RebootSimTest, a_detach_after_it_undoes_what_is_on_disk) {
+  SimWorld world = attached_then_rebooted();
+
+  detach_in_good_weather(world, id());
+
+  EXPECT_EQ(world.picture(), kNoPicture);
+}
+
+TEST(RebootSimTest, an_attach_after_a_crash_without_recovery_is_whole) {
+  int attached = 0;
+  const int runs = walk(
+      sim_world(), 1,
+      [&](SimProcess& process, SimWorld& world) {
+        const auto attach_it = [&] {
+          return attach(process.ctx(), process.environment(), sim_spec(2), {});
+        };
+        try {
+          (void)attach_it();
+        } catch (const SimCrash&) {
+        }
+        const Result<Attachment> made = attach_now(world);
+        EXPECT_TRUE(made) << made.error().message();
+      },
+      [&](SimWorld& world, bool) {
+        if (recover_in_good_weather(world, id())) ++attached;
+        detach_in_good_weather(world, id());
+        EXPECT_EQ(world.picture(), kNoPicture);
+      });
+  EXPECT_EQ(attached, runs);
+}
+
+TEST(RebootSimTest, at_any_instant_of_an_attach) {
+  const int runs = walk(
+      sim_world(), 1,
+      [&](SimProcess& process, SimWorld& world) {
+        const auto attach_it = [&] {
+          return attach(process.ctx(), process.environment(), sim_spec(2), {.node_record = true});
+        };
+        try {
+          (void)attach_it();
+        } catch (const SimCrash&) {
+        }
+        world.reboot();
+      },
+      [&](SimWorld& world, bool) {
+        EXPECT_FALSE(recover_in_good_weather(world, id()));
+        EXPECT_EQ(on_host(world), kNoPicture);
+        const Result<Attachment> made = attach_now(world);
+        EXPECT_TRUE(made) << made.error().message();
+        detach_in_good_weather(world, id());
+        EXPECT_EQ(world.picture(), kNoPicture);
+      });
+  EXPECT_GT(runs, 50);
+}
+
+}  // namespace
+}  // namespace hawser

@@ -1,0 +1,174 @@
+// Everything that can go wrong, once and twice, while a volume takes over a new size. Whatever
+// happened, the map has its old length or its new one, is not suspended, and no path in it is too
+// small for it.
+#include "engine/join.h"
+#include "engine/resize.h"
+#include "sim/walk.h"
+
+namespace hawser {
+namespace {
+
+constexpr std::uint64_t kOld = 2048;
+constexpr std::uint64_t kNew = 4096;
+
+SimWorld attached_then_grown(int portals, const AttachOptions& options = {}) {
+  SimWorld world = sim_world();
+  attach_in_good_weather(world, sim_spec(portals), options);
+  world.unit_sectors[kUnit] = kNew;
+  return world;
+}
+
+Result<ResizeReport> resize_in_good_weather(SimWorld& world, int portals,
+                                            const ResizeOptions& options = {}) {
+  Choices choices;
+  choices.next_run();
+  Faults faults(choices, 0);
+  SimProcess process(world, faults);
+  return resize(process.ctx(), process.environment(), attachment_id(sim_spec(portals)), options);
+}
+
+Attachment join_in_good_weather(SimWorld& world, int portals) {
+  Choices choices;
+  choices.next_run();
+  Faults faults(choices, 0);
+  SimProcess process(world, faults);
+  const Result<Attachment> joined =
+      join(process.ctx(), process.environment(), attachment_id(sim_spec(portals)), {});
+  EXPECT_TRUE(joined) << joined.error().message();
+  return joined ? *joined : Attachment{};
+}
+
+const Map& only_map(const SimWorld& world) { return world.maps.begin()->second; }
+
+void expect_whole(const SimWorld& world) {
+  ASSERT_EQ(world.maps.size(), 1u);
+  EXPECT_FALSE(only_map(world).is_suspended);
+  EXPECT_TRUE(only_map(world).sectors == kOld || only_map(world).sectors == kNew);
+  EXPECT_FALSE(only_map(world).paths.empty());
+  for (const auto& [name, device] : world.devices) {
+    if (!only_map(world).has_path(device.dev)) continue;
+    EXPECT_GE(device.sectors, only_map(world).sectors) << name;
+  }
+}
+
+void run(const char* name, const SimWorld& start, int portals, int budget) {
+  SCOPED_TRACE(name);
+  const std::string id = attachment_id(sim_spec(portals));
+  int resized = 0;
+  const int runs = walk(
+      start, budget,
+      [&](SimProcess& process, SimWorld& world) {
+        const Result<ResizeReport> done = resize(process.ctx(), process.environment(), id, {});
+        if (done) {
+          EXPECT_EQ(only_map(world).sectors, kNew);
+          EXPECT_EQ(done->size_bytes, kNew * 512);
+        }
+        // In the same process, too, nothing may be left hanging.
+        if (budget == 1) expect_whole(world);
+      },
+      [&](SimWorld& world, bool) {
+        EXPECT_TRUE(recover_in_good_weather(world, id));
+        expect_whole(world);
+        if (only_map(world).sectors == kNew) ++resized;
+        const Result<ResizeReport> done = resize_in_good_weather(world, portals);
+        EXPECT_TRUE(done) << done.error().message();
+        EXPECT_EQ(only_map(world).sectors, kNew);
+        EXPECT_FALSE(join_in_good_weather(world, portals).degraded);
+        expect_whole(world);
+        detach_in_good_weather(world, id);
+        EXPECT_EQ(world.picture(), sim_world().picture());
+      });
+  std::printf("%-28s %7d runs, resized in %d\n", name, runs, resized);
+  EXPECT_GT(runs, 50);
+  EXPECT_GT(resized, 0);
+  EXPECT_LT(resized, runs);
+}
+
+TEST(ResizeSimTest, one_fault_with_three_paths) { run("three", attached_then_grown(3), 3, 1); }
+
+TEST(ResizeSimTest, two_faults_with_two_paths) { run("two_twice", attached_then_grown(2), 2, 2); }
+
+TEST(ResizeSimTest, a_path_that_is_down_is_left_out_and_named_and_joined_later) {
+  SimWorld world = attached_then_grown(3);
+  world.dead_portals = {"10.0.2.2"};
+
+  const Result<ResizeReport> done = resize_in_good_weather(world, 3);
+
+  ASSERT_TRUE(done) << done.error().message();
+  EXPECT_EQ(done->old_size_bytes, kOld * 512);
+  EXPECT_EQ(done->size_bytes, kNew * 512);
+  EXPECT_EQ(only_map(world).paths.size(), 2u);
+  EXPECT_FALSE(done->paths[0].error);
+  EXPECT_TRUE(done->paths[1].error);
+  ASSERT_EQ(done->warnings.size(), 1u);
+  EXPECT_NE(done->warnings.front().find("10.0.2.2"), std::string::npos);
+  expect_whole(world);
+
+  world.dead_portals.clear();
+  EXPECT_FALSE(join_in_good_weather(world, 3).degraded);
+  EXPECT_EQ(only_map(world).paths.size(), 3u);
+}
+
+TEST(ResizeSimTest, a_shrink_is_refused_unless_asked_for) {
+  SimWorld world = attached_then_grown(2);
+  world.unit_sectors[kUnit] = kOld / 2;
+
+  const Result<ResizeReport> refused = resize_in_good_weather(world, 2);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), Errc::data_at_risk);
+  EXPECT_EQ(only_map(world).sectors, kOld);
+
+  const Result<ResizeReport> done = resize_in_good_weather(world, 2, {.allow_shrink = true});
+  ASSERT_TRUE(done) << done.error().message();
+  EXPECT_EQ(only_map(world).sectors, kOld / 2);
+}
+
+TEST(ResizeSimTest, a_size_that_is_the_same_changes_nothing) {
+  SimWorld world = attached_then_grown(2);
+  world.unit_sectors.clear();
+  world.dead_portals = {"10.0.2.2"};
+
+  const Result<ResizeReport> done = resize_in_good_weather(world, 2);
+
+  ASSERT_TRUE(done) << done.error().message();
+  EXPECT_EQ(done->size_bytes, done->old_size_bytes);
+  EXPECT_EQ(only_map(world).paths.size(), 2u);  // There are no mixed sizes to be kept out.
+}
+
+TEST(ResizeSimTest, without_a_path_that_answers_nothing_is_changed) {
+  SimWorld world = attached_then_grown(2);
+  world.dead_portals = {"10.0.1.2", "10.0.2.2"};
+
+  const Result<ResizeReport> done = resize_in_good_weather(world, 2);
+
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().code(), Errc::unavailable);
+  EXPECT_EQ(done.error().paths().size(), 2u);
+  EXPECT_EQ(only_map(world).sectors, kOld);
+  EXPECT_EQ(only_map(world).paths.size(), 2u);
+}
+
+TEST(ResizeSimTest, a_unit_that_is_another_one_now_is_not_taken_for_the_volume) {
+  SimWorld world = attached_then_grown(2);
+  world.targets[kTarget][1] = "stranger";
+  world.unit_sectors["stranger"] = kNew;
+
+  const Result<ResizeReport> done = resize_in_good_weather(world, 2);
+
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().code(), Errc::identity_mismatch);
+  EXPECT_EQ(only_map(world).sectors, kOld);
+}
+
+TEST(ResizeSimTest, a_bare_device_has_its_new_size) {
+  SimWorld world = attached_then_grown(1, {.multipath = Multipath::off});
+
+  const Result<ResizeReport> done = resize_in_good_weather(world, 1);
+
+  ASSERT_TRUE(done) << done.error().message();
+  EXPECT_EQ(done->old_size_bytes, kOld * 512);
+  EXPECT_EQ(done->size_bytes, kNew * 512);
+}
+
+}  // namespace
+}  // namespace hawser
