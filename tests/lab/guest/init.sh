@@ -30,12 +30,12 @@ mount -t hostfs -o "$LAB_TREE/tests/lab" none /mnt/lab
 mount -t hostfs -o "$LAB_BUILD" none /mnt/build
 mount -t hostfs -o "$LAB_RESULTS" none /mnt/results
 
-exec >/mnt/results/scenario.log 2>&1 </dev/null
+exec >>/mnt/results/scenario.log 2>&1 </dev/null
 . /mnt/lab/guest/lib.sh
 # Progress goes to whoever watches the console.
 exec 3>/dev/console
 # Each command with the time of day at which it began; kept when the scenario fails.
-exec {BASH_XTRACEFD}>/mnt/results/trace.log
+exec {BASH_XTRACEFD}>>/mnt/results/trace.log
 PS4='+$EPOCHREALTIME ${BASH_SOURCE[0]##*/}:$LINENO '
 
 # Not in a condition: there bash would ignore -e.
@@ -43,7 +43,10 @@ PS4='+$EPOCHREALTIME ${BASH_SOURCE[0]##*/}:$LINENO '
   set -euEx
   trap 'echo "line $LINENO of ${BASH_SOURCE[0]##*/}: $BASH_COMMAND" >/run/failure' ERR
   bring_up_kernel
+  unpack_disk
   . "/mnt/lab/scenarios/$LAB_SCENARIO.sh"
+  # A scenario of two boots has a function for each.
+  if declare -F boot_1 >/dev/null; then "boot_$boot"; fi
 )
 if [ $? -eq 0 ]; then
   echo PASS >/mnt/results/result

@@ -85,6 +85,28 @@ bring_up_kernel() {
   mkdir -p /run/lock
 }
 
+# boot_again: never returns; the scenario goes on with its function boot_2, in a kernel that knows of
+# nothing. Only what a disk would have kept is still there.
+DISK=/mnt/results/disk.tar
+boot_again() {
+  local kept=() path
+  for path in var/lib/hawser etc/iscsi/nodes etc/multipath/wwids; do
+    [ ! -e "/$path" ] || kept+=("$path")
+  done
+  tar -cf "$DISK" -C / "${kept[@]}"
+  say "boot again"
+  sync
+  reboot -f
+  sleep infinity
+}
+unpack_disk() {
+  boot=1
+  [ -f "$DISK" ] || return 0
+  boot=2
+  tar -xf "$DISK" -C /
+  rm "$DISK"
+}
+
 load() { modprobe -d /mnt/modules -a "$@"; }
 
 load_multipath() { load dm_multipath dm_service_time dm_round_robin; }
@@ -310,6 +332,7 @@ foreign_disk() {
 portal_down() { iptables-legacy -A INPUT -i "i$1" -j DROP; }
 portal_up() { iptables-legacy -D INPUT -i "i$1" -j DROP; }
 portal_refuse() { iptables-legacy -A OUTPUT -o "i$1" -p tcp --dport 3260 -j REJECT --reject-with tcp-reset; }
+portal_accept() { iptables-legacy -D OUTPUT -o "i$1" -p tcp --dport 3260 -j REJECT --reject-with tcp-reset; }
 loss() { iptables-legacy -A INPUT -i "i$1" -m statistic --mode random --probability "$2" -j DROP; }
 
 # --- what is on the host --------------------------------------------------------------------------

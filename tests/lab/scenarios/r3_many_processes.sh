@@ -1,0 +1,63 @@
+# Eight processes attach eight volumes of one target at once, and four detach while four others attach:
+# each has its own volume and nothing else, no session is logged out under another's feet, and it takes
+# far less time than one after the other.
+# Keeps: R3
+load sch_netem
+make_portals 2
+make_target "$TARGET"
+for n in 1 2 3 4 5 6 7 8; do
+  make_lun "volume$n" 16
+  add_lun "$TARGET" "$n" "volume$n"
+done
+start_daemons udevd iscsid
+load_multipath
+take_snapshot
+# A target that is far away: what is waited for is the network, of which there is enough for all.
+for n in 1 2; do nsenter --net=/run/netns/tgt tc qdisc add dev t$n root netem delay 150ms; done
+
+attach() { "$HAWSER" attach --json --grace 30 --target "$TARGET" --lun "$1" --portal 10.0.1.2 --portal 10.0.2.2 >"/run/out$1" 2>&1; }
+detach() { "$HAWSER" detach --json "${ids[$1]}" >"/run/out$1" 2>&1; }
+ms() { local now=${EPOCHREALTIME/./}; echo $((now / 1000)); }
+# all COMMAND N...: side by side, and all have to be good.
+all() {
+  local command=$1 n pids=()
+  shift
+  for n in "$@"; do $command "$n" & pids+=($!); done
+  for n in "${pids[@]}"; do wait "$n" || { cat /run/out?; return 1; }; done
+}
+sessions() { ls -d /sys/class/iscsi_session/session* 2>/dev/null | wc -l; }
+ids=()
+# LIO makes the WWID from the serial number, which make_lun makes from the name.
+check_volume() {
+  local sum
+  sum=$(md5sum <<<"volume$1")
+  [ "$(field '[.paths[]|select(.state=="active")]|length' "/run/out$1")" = 2 ] &&
+    [[ $(field .scsi_wwn "/run/out$1") == *${sum:0:25}* ]]
+}
+
+start=$(ms)
+for n in 1 2 3 4 5 6 7 8; do attach $n && ids[n]=$(field .id "/run/out$n"); done
+one_by_one=$(($(ms) - start))
+check "one after the other: two sessions for all" equal "$(sessions)" 2
+check "they are detached at once" all detach 1 2 3 4 5 6 7 8
+check "nothing is left" nothing_left
+
+start=$(ms)
+check "eight are attached at once" all attach 1 2 3 4 5 6 7 8
+at_once=$(($(ms) - start))
+say "one after the other $one_by_one ms, at once $at_once ms"
+for n in 1 2 3 4 5 6 7 8; do check "volume $n is the one that was asked for" check_volume $n; done
+check "with two sessions for all" equal "$(sessions)" 2
+check "it took far less than one after the other" at_most "$at_once" $((one_by_one * 2 / 3))
+check "four are detached" all detach 5 6 7 8
+for n in 1 2 3 4; do ids[n]=$(field .id "/run/out$n"); done
+
+# Four come while four go.
+mixed() { if [ "$1" -le 4 ]; then detach "$1"; else attach "$1"; fi; }
+check "four go while four come" all mixed 1 5 2 6 3 7 4 8
+for n in 5 6 7 8; do check "volume $n is the one that was asked for" check_volume $n; done
+check "with two sessions for all" equal "$(sessions)" 2
+expect_exit 0 hawser list --json
+check "four are attached, whole" equal "$(field '[.[]|select(.status=="attached" and .degraded==false)]|length')" 4
+check "all are detached at once" all detach 5 6 7 8
+check "nothing is left" nothing_left
