@@ -5,7 +5,8 @@
 storage() {
   make_portals 2
   make_target "$TARGET"
-  for n in 1 2 3; do make_lun "volume$n" 16; add_lun "$TARGET" $n "${!n}"; done
+  for n in 1 2 3; do make_lun "volume$n" 16; done
+  for n in 1 2 3; do add_lun "$TARGET" $n "${!n}"; done
   start_daemons udevd iscsid
   load_multipath
 }
