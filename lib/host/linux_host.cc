@@ -3,7 +3,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <fstream>
 
@@ -210,10 +209,10 @@ Result<std::optional<ScsiDevice>> LinuxHost::find_device(const Ctx& ctx, const D
 Result<ScsiDevice> LinuxHost::wait_for_device(const Ctx& ctx, const Session& session,
                                               std::uint32_t lun) {
   const auto look = [&]() -> Result<std::optional<ScsiDevice>> {
-    HAWSER_TRY_ASSIGN(const std::vector<ScsiDevice> devices, scsi_.devices(session.sid));
-    for (const ScsiDevice& device : devices) {
-      if (device.hctl.lun == lun && device.sectors != 0) return {device};
-    }
+    // Only this one is looked at: a session may have hundreds.
+    const Hctl hctl{.host = session.host_no, .target = session.target_id, .lun = lun};
+    HAWSER_TRY_ASSIGN(const std::optional<ScsiDevice> device, scsi_.device(hctl, session.sid));
+    if (device && device->sectors != 0) return device;
     // The scan has returned: the unit itself is there by now, or there is none.
     if (scsi_.has_device(session, lun)) return std::optional<ScsiDevice>{};
     return Error(Errc::not_found,
@@ -240,10 +239,8 @@ Status LinuxHost::set_read_only(const Ctx& ctx, const std::string& name, bool is
 }
 
 Status LinuxHost::probe(const Ctx& ctx, const ScsiDevice& device) {
-  HAWSER_TRY_ASSIGN(const std::vector<ScsiDevice> devices, scsi_.devices(device.sid));
-  const auto now = std::find_if(devices.begin(), devices.end(),
-                                [&](const ScsiDevice& d) { return d.dev == device.dev; });
-  if (now == devices.end()) return Error(Errc::not_found, device.name + " is gone");
+  HAWSER_TRY_ASSIGN(const std::optional<ScsiDevice> now, scsi_.device(device.hctl, device.sid));
+  if (!now || now->dev != device.dev) return Error(Errc::not_found, device.name + " is gone");
   // I/O on a blocked device would wait for the session's recovery.
   if (now->state != "running") {
     return Error(Errc::unavailable, device.name + " is " + now->state);

@@ -70,6 +70,10 @@ Result<std::vector<ScsiDevice>> ScsiSysfs::devices(std::uint32_t sid) const {
   return devices;
 }
 
+Result<std::optional<ScsiDevice>> ScsiSysfs::device(const Hctl& hctl, std::uint32_t sid) const {
+  return read(device_dir(hctl), hctl, sid);
+}
+
 Result<std::optional<ScsiDevice>> ScsiSysfs::read(const std::string& dir, const Hctl& hctl,
                                                   std::uint32_t sid) const {
   const std::optional<ScsiDevice> none;

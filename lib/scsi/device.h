@@ -22,6 +22,9 @@ class ScsiSysfs {
   // The disks of a session. One that vanishes while it is read is left out.
   Result<std::vector<ScsiDevice>> devices(std::uint32_t sid) const;
 
+  // One disk, whatever else the session has. nullopt if it is not there, or coming or going.
+  Result<std::optional<ScsiDevice>> device(const Hctl& hctl, std::uint32_t sid) const;
+
   // The SCSI device is there, whether or not its disk is.
   bool has_device(const Session& session, std::uint32_t lun) const;
   bool exists(const ScsiDevice& device) const;

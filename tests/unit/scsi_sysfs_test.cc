@@ -61,6 +61,18 @@ class ScsiSysfsTest : public ::testing::Test {
   ScsiSysfs scsi_{sysfs_};
 };
 
+TEST_F(ScsiSysfsTest, one_disk_is_read_by_its_address) {
+  const auto disk = scsi_.device({.host = 3, .lun = 2}, 1);
+  ASSERT_TRUE(disk) << disk.error().message();
+  ASSERT_TRUE(*disk);
+  EXPECT_EQ((*disk)->name, "sdc");
+  EXPECT_EQ((*disk)->sid, 1u);
+  EXPECT_EQ((*disk)->identity.serial, "0:2");
+
+  EXPECT_FALSE(*scsi_.device({.host = 3, .lun = 3}, 1));  // Not a disk.
+  EXPECT_FALSE(*scsi_.device({.host = 3, .lun = 4}, 1));  // Not there.
+}
+
 TEST_F(ScsiSysfsTest, a_session_is_read_with_its_host) {
   const auto sessions = iscsi_.sessions();
 

@@ -94,7 +94,7 @@ for records in 1 2 3 4 5; do
   mended=$((mended + $(field '.completed|length')))
   check "no path is half-joined" whole
 done
-check "most were killed in the middle" test "$mended" -ge 3
+check "some were killed in the middle" test "$mended" -ge 1
 expect_exit 0 hawser show --json --join "$id"
 check "four paths are active" equal "$(paths_in active)" 4
 check "paths that are gone for good are not in the map" equal "$(slaves)" 4
