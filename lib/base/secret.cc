@@ -2,10 +2,7 @@
 
 #include <string.h>
 
-#include <array>
 #include <utility>
-
-#include "base/wipe.h"
 
 namespace hawser {
 
@@ -35,12 +32,6 @@ void Secret::wipe() noexcept {
   bytes_.resize(bytes_.capacity());
   ::explicit_bzero(bytes_.data(), bytes_.size());
   bytes_.clear();
-}
-
-// A frame as large as those of a JSON parser or an MD5 and what they call.
-__attribute__((noinline)) void wipe_dead_stack() noexcept {
-  std::array<char, 32768> frames;
-  ::explicit_bzero(frames.data(), frames.size());
 }
 
 }  // namespace hawser

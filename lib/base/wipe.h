@@ -1,4 +1,4 @@
-// Forgetting secrets that went through memory of others: containers, and dead stack frames.
+// Forgetting secrets that went through containers.
 #pragma once
 
 #include <string.h>
@@ -26,8 +26,5 @@ class WipingAllocator {
 
   bool operator==(const WipingAllocator&) const = default;
 };
-
-// Overwrites the stack below the caller's frame, where functions that have returned left theirs.
-void wipe_dead_stack() noexcept;
 
 }  // namespace hawser

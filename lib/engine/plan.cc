@@ -174,8 +174,10 @@ class Discovery {
 
   bool is_complete() {
     const MutexLock lock(mutex_);
-    return std::all_of(spec_.paths.begin(), spec_.paths.end(),
-                       [&](const PathSpec& path) { return answered_.contains(path.target); });
+    for (const PathSpec& path : spec_.paths) {
+      if (!answered_.contains(path.target)) return false;
+    }
+    return true;
   }
 
   void explain() {

@@ -13,7 +13,6 @@
 #include <iscsi/iscsi.h>
 
 #include "base/c_ptr.h"
-#include "base/wipe.h"
 #include "os/poll.h"
 
 namespace hawser {
@@ -182,10 +181,11 @@ Status serve(const Ctx& ctx, iscsi_context* context, const Discovery& discovery)
   return ok();
 }
 
-// Its own frame: what CHAP leaves on the stack can be wiped once it has returned.
-__attribute__((noinline)) Result<std::vector<DiscoveredTarget>> discover_in_frame(
-    const Ctx& ctx, const std::string& initiator_name, const Portal& portal,
-    const std::optional<Chap>& chap) {
+}  // namespace
+
+Result<std::vector<DiscoveredTarget>> discover(const Ctx& ctx, const std::string& initiator_name,
+                                               const Portal& portal,
+                                               const std::optional<Chap>& chap) {
   const Portal address{.host = portal.host, .port = portal.port};
   const auto label = [&](Error error) {
     return std::move(error)
@@ -212,17 +212,6 @@ __attribute__((noinline)) Result<std::vector<DiscoveredTarget>> discover_in_fram
     return label(Error(discovery.code, discovery.what));
   }
   return std::move(discovery.targets);
-}
-
-}  // namespace
-
-Result<std::vector<DiscoveredTarget>> discover(const Ctx& ctx, const std::string& initiator_name,
-                                               const Portal& portal,
-                                               const std::optional<Chap>& chap) {
-  Result<std::vector<DiscoveredTarget>> targets =
-      discover_in_frame(ctx, initiator_name, portal, chap);
-  if (chap) wipe_dead_stack();
-  return targets;
 }
 
 }  // namespace hawser

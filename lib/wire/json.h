@@ -14,8 +14,8 @@ namespace hawser {
 
 using WipedText = std::basic_string<char, std::char_traits<char>, WipingAllocator<char>>;
 
-// One value. What it keeps on the heap is wiped when it goes; what short texts leave on the stack
-// is for wipe_dead_stack().
+// One value. Its memory is wiped when it goes, except that a document that is nothing but a short
+// text has it elsewhere.
 struct JsonValue {
   enum class Type { null, boolean, number, text, list, object };
 

@@ -7,7 +7,6 @@
 #include "hawser/volume.h"
 
 #include "base/number.h"
-#include "base/wipe.h"
 #include "model/path_count.h"
 #include "wire/json.h"
 
@@ -225,9 +224,13 @@ Result<VolumeSpec> read_spec(const JsonValue& object) {
   return spec;
 }
 
-// Its own frame: what it leaves on the stack can be wiped once it has returned.
-__attribute__((noinline)) Result<VolumeSpec> parse(std::string_view text) {
-  const Result<JsonValue> document = parse_json(text);
+}  // namespace
+
+Result<VolumeSpec> parse_volume_spec(std::string_view json) {
+  if (json.size() > kSpecBytesMax) {
+    return invalid("specification", "is larger than 1 MiB");
+  }
+  const Result<JsonValue> document = parse_json(json);
   if (!document) return invalid("specification", document.error().message());
   if (!document->is(Type::object)) return invalid("specification", "must be a JSON object");
   const JsonValue* type = document->find("driver_volume_type");
@@ -239,17 +242,6 @@ __attribute__((noinline)) Result<VolumeSpec> parse(std::string_view text) {
   const JsonValue* data = document->find("data");
   if (data == nullptr || !data->is(Type::object)) return invalid("data", "must be an object");
   return read_spec(*data);
-}
-
-}  // namespace
-
-Result<VolumeSpec> parse_volume_spec(std::string_view json) {
-  if (json.size() > kSpecBytesMax) {
-    return invalid("specification", "is larger than 1 MiB");
-  }
-  Result<VolumeSpec> spec = parse(json);
-  wipe_dead_stack();
-  return spec;
 }
 
 }  // namespace hawser

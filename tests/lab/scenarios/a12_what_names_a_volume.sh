@@ -7,6 +7,9 @@ add_portal_v6 2
 make_lun volume 16
 make_target "$TARGET"
 listen_on "$TARGET" "[fd00:1::2]:3260" "[fd00:2::2]:3260"
+# A link-local address is one only together with the NIC.
+ip -netns tgt addr add fe80::2/64 dev t1 nodad
+listen_on "$TARGET" "[::]:3262"
 # LIO takes the two bytes of the LUN as a number, so 0x4000 | lun is flat addressing.
 for lun in 255 $((0x4000 | 1)) $((0x4000 | 256)) $((0x4000 | 16383)); do add_lun "$TARGET" $lun volume; done
 # The same unit behind another target, as arrays do that have a name for each port.
@@ -52,6 +55,8 @@ check "flat as asked for" equal "$(field '.paths[0].hctl|split(":")[3]' /run/att
 
 spec 255 '[fd00:1::2]' '[FD00:0002::0002]:3260,1'
 attaches "IPv6, in two spellings" 2
+spec 255 '[fe80::2%i1]:3262'
+attaches "a link-local address" 1
 spec 255 array.example
 attaches "a name with three addresses" 3
 check "each has its own" equal "$(field '[.paths[].portal]|sort|join(" ")' /run/attached)" "10.0.1.2:3260 10.0.2.2:3260 [fd00:1::2]:3260"
