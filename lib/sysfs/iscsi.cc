@@ -104,7 +104,8 @@ Result<std::vector<Session>> IscsiSysfs::sessions() const {
 // What whoever made the session wrote, or, if that was a name, whom it is connected to.
 std::string IscsiSysfs::address(const std::string& connection, const std::string& written) const {
   std::string numeric = normalised(written);
-  if (!numeric.empty()) return numeric;
+  const bool is_zoned = written.find('%') != written.npos;  // The kernel does not say the zone.
+  if (!numeric.empty() || is_zoned) return is_zoned ? written : numeric;
   const Result<std::string> peer = sysfs_.attribute(connection + "address");
   if (peer) numeric = normalised(*peer);
   return numeric.empty() ? written : numeric;

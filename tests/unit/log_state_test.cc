@@ -34,6 +34,20 @@ Fields session_fields() {
   return fields;
 }
 
+TEST(LogStateTest, each_path_has_its_iface_and_in_older_logs_all_have_one) {
+  LogState written = two_paths();
+  written.paths[1].key.iface = "eth2";
+  Fields fields = begin_fields(written);
+  const auto ifaces = [&fields] {
+    const auto state = replay({record(RecordType::begin, step::kAttach, 0, fields)});
+    return state->paths[0].key.iface + " " + state->paths[1].key.iface;
+  };
+  EXPECT_EQ(ifaces(), "eth eth2");
+  fields.erase("iface_0");
+  fields.erase("iface_1");
+  EXPECT_EQ(ifaces(), "eth eth");
+}
+
 TEST(LogStateTest, what_begin_writes_is_read_back) {
   const auto state =
       replay({record(RecordType::begin, step::kAttach, 0, begin_fields(two_paths()))});

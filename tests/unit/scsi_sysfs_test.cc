@@ -101,6 +101,7 @@ TEST_F(ScsiSysfsTest, an_address_has_one_spelling_whoever_made_the_session) {
               "fd00:0001:0000:0000:0000:0000:0000:0002\n");
   EXPECT_EQ(address_of("array.example"), "fd00:1::2");
   EXPECT_EQ(address_of("10.0.1.2"), "10.0.1.2");
+  EXPECT_EQ(address_of("fe80::2%eth1"), "fe80::2%eth1");
 }
 
 TEST_F(ScsiSysfsTest, a_session_that_is_half_there_is_left_out) {

@@ -205,7 +205,7 @@ class ChapTarget {
 
   static bool read(int peer, std::array<unsigned char, kHeaderBytes>& header, std::string* keys) {
     if (::recv(peer, header.data(), header.size(), MSG_WAITALL) != kHeaderBytes) return false;
-    const std::size_t size = (header[5] << 16 | header[6] << 8 | header[7]) + 3U;
+    const std::size_t size = (header[5] * 65536U + header[6] * 256U + header[7]) + 3U;
     std::string data(size / 4 * 4, '\0');
     const ssize_t got = ::recv(peer, data.data(), data.size(), MSG_WAITALL);
     if (keys != nullptr) *keys = data;
