@@ -133,7 +133,10 @@ std::string portals_of(SimWorld world, const VolumeSpec& spec, const AttachOptio
   Faults faults(choices, 0);
   SimProcess process(world, faults);
   const Result<Attachment> made = attach(process.ctx(), process.environment(), spec, options);
-  if (!made) return std::string(to_string(made.error().code()));
+  if (!made) {
+    return std::string(to_string(made.error().code())) + " at " +
+           std::string(to_string(made.error().stage()));
+  }
   std::string portals;
   for (const PathReport& path : made->paths)
     portals += (path.state == "active" ? " " : " -") + to_string(path.portal);
@@ -149,9 +152,11 @@ TEST(AttachSimTest, one_portal_is_asked_for_the_others_of_its_target) {
   EXPECT_EQ(portals_of(sim_world(), spec), " 10.0.1.2:3260");  // It lists nothing.
 
   spec.min_paths = 3;
-  EXPECT_EQ(portals_of(world, spec), "unavailable");
+  EXPECT_EQ(portals_of(world, spec), "unavailable at login");
+  spec.min_paths = 4;
+  EXPECT_EQ(portals_of(world, spec), "unavailable at discover");  // Nothing is tried in vain.
   spec.discovery = false;
-  EXPECT_EQ(portals_of(world, spec), "invalid_argument");
+  EXPECT_EQ(portals_of(world, spec), "invalid_argument at input");
 }
 
 TEST(AttachSimTest, of_several_portals_that_are_asked_one_has_to_answer) {
@@ -160,7 +165,7 @@ TEST(AttachSimTest, of_several_portals_that_are_asked_one_has_to_answer) {
   EXPECT_EQ(portals_of(with_advertised_portals(), spec),
             " 10.0.1.2:3260,1 -10.0.2.2:3260,1 10.0.3.2:3260,1");
   spec.paths.erase(spec.paths.begin());  // The dead one alone.
-  EXPECT_EQ(portals_of(with_advertised_portals(), spec), "unavailable");
+  EXPECT_EQ(portals_of(with_advertised_portals(), spec), "unavailable at login");
 }
 
 TEST(AttachSimTest, a_portal_that_is_named_twice_is_one_path) {
