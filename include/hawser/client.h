@@ -82,12 +82,17 @@ class HAWSER_API Client {
 
   /// Attaches a volume: logs in on every path in parallel, scans its one LUN, checks that all paths
   /// show the same unit, and builds the map. A volume that is attached already is returned with
-  /// what paths it has; those that are missing are brought up as by join(), within `grace`.
+  /// what paths it has, once they have shown that they still lead to it; those that are missing are
+  /// brought up as by join(), within `grace`.
   ///
   /// @blocks  Up to ctx.deadline, and then up to 30 s to undo.
-  /// @errors  invalid_argument, permission_denied, unavailable (no portal could be used; see
-  ///          Error::paths()), unauthenticated, identity_mismatch, unsupported (this iscsid, or no
-  ///          multipath in the kernel), busy, deadline_exceeded, cancelled, io, internal.
+  /// @errors  invalid_argument, permission_denied (not root; with Stage::identify: the target
+  ///          exports the unit read-only), unavailable (no portal could be used; see
+  ///          Error::paths()), unauthenticated, identity_mismatch (not the unit that was expected
+  ///          or attached before, or another unit shows the same WWID), unsupported (this iscsid,
+  ///          or no multipath in the kernel), busy (somebody uses a device that stands in the way,
+  ///          or the unit is attached under another id), deadline_exceeded, cancelled, io,
+  ///          internal.
   /// @outcome unchanged, unless the undo failed as well; then unknown, see recover().
   Result<Attachment> attach(const Ctx& ctx, const VolumeSpec& spec, const AttachOptions& options);
 

@@ -199,19 +199,31 @@ Result<std::optional<Attachment>> settle_the_past(const Ctx& ctx, Operation& ope
 struct Opened {
   std::unique_ptr<Operation> operation{};
   std::optional<Attachment> present{};
+  std::vector<std::string> warnings{};  // Of operations whose log was forgotten.
 };
 
+// A log with nothing of the past in its way. One that was forgotten on the way is a file without a
+// name, so a new one is begun, which remembers which unit the volume was.
 Result<Opened> open_settled(const Ctx& ctx, const Environment& environment, const VolumeSpec& spec,
                             const AttachOptions& options) {
   const std::string id = attachment_id(spec);
   Opened opened;
-  do {
-    opened.operation.reset();  // A log that was deleted takes no more records.
+  std::optional<Fields> memory;
+  for (;;) {
+    opened.operation.reset();
     HAWSER_TRY_ASSIGN(std::unique_ptr<LogFile> log, environment.journal.open(ctx, id));
     HAWSER_TRY_ASSIGN(opened.operation, Operation::start(environment, id, std::move(log)));
-    HAWSER_TRY_ASSIGN(opened.present, settle_the_past(ctx, *opened.operation, spec, options));
-  } while (opened.operation->is_forgotten());
-  return opened;
+    Operation& operation = *opened.operation;
+    if (memory) HAWSER_TRY(operation.note(step::kIdentity, *std::exchange(memory, {})));
+    HAWSER_TRY_ASSIGN(const LogState past, operation.state());
+    HAWSER_TRY_ASSIGN(opened.present, settle_the_past(ctx, operation, spec, options));
+    if (!operation.is_forgotten()) return opened;
+    for (std::string& warning : operation.warnings())
+      opened.warnings.push_back(std::move(warning));
+    if (past.phase != Phase::attached || past.identity.empty()) continue;
+    memory = Fields{{"wwid", past.wwid}};
+    put(*memory, past.identity);
+  }
 }
 
 }  // namespace
@@ -238,6 +250,8 @@ Result<Attachment> attach(const Ctx& ctx, const Environment& environment, const 
     return roll_back(ctx, operation, before, std::move(made).error());
   }();
   if (!attachment) return attachment;
+  for (std::string& warning : opened.warnings)
+    attachment->warnings.push_back(std::move(warning));
   for (const std::string& note : spec.notes)
     attachment->warnings.push_back(note);
   attachment->elapsed = ctx.clock.now() - start;

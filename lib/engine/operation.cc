@@ -75,6 +75,7 @@ Status Operation::note(std::string_view step, Fields fields) {
 
 Status Operation::forget() {
   const MutexLock lock(mutex_);
+  // Also if it failed: then the name may be gone, and a log without one is as good as none.
   is_forgotten_ = true;
   return log_->remove();
 }

@@ -50,7 +50,7 @@ class Operation {
   Status note(std::string_view step, Fields fields);
 
   // Deletes the log: nothing of this attachment is on the host any more.
-  // It takes no more records then.
+  // What is appended after that is on no disk: a new attachment needs a new log.
   Status forget();
   bool is_forgotten() const;
 

@@ -170,6 +170,33 @@ TEST(IdentitySimTest, a_unit_that_is_not_the_expected_one_leaves_nothing) {
   EXPECT_EQ(world.picture(), sim_world().picture());
 }
 
+// Keeps: A6
+TEST(IdentitySimTest, a_volume_that_was_another_unit_before_the_reboot_is_refused_unless_expected) {
+  SimWorld world = sim_world();
+  ASSERT_TRUE(attach_calmly(world, sim_spec(2)));
+  SimWorld booted = sim_world();
+  booted.wwids = world.wwids;
+  booted.logs = world.logs;
+  for (auto& [id, records] : booted.logs) {
+    for (Record& record : records) {
+      if (record.type == RecordType::begin) record.fields["boot"] = "boot-0";
+    }
+  }
+  booted.targets[kTarget][1] = "later";
+  const Result<Attachment> refused = attach_calmly(booted, sim_spec(2));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), Errc::identity_mismatch) << refused.error().message();
+  EXPECT_TRUE(booted.devices.empty());
+
+  // Nor is it after a try.
+  EXPECT_FALSE(attach_calmly(booted, sim_spec(2)));
+
+  VolumeSpec spec = sim_spec(2);
+  spec.expected_wwid = wwid_of(sim_identity("later"));
+  EXPECT_TRUE(attach_calmly(booted, spec));
+  EXPECT_TRUE(booted.logs.contains(attachment_id(spec)));
+}
+
 // Keeps: A6, D10
 TEST(IdentitySimTest, a_second_volume_with_the_wwid_of_one_that_is_attached_is_refused) {
   // Even if nothing at all tells them apart.
@@ -337,6 +364,26 @@ void run(const char* name, const SimWorld& start, const VolumeSpec& spec,
   EXPECT_GT(runs, 50);
   EXPECT_GT(attached, 0);
   EXPECT_LT(attached, runs);
+}
+
+// Nobody ran recover in between.
+TEST(IdentitySimTest, an_attach_after_one_that_crashed_is_in_the_log) {
+  const VolumeSpec spec = sim_spec(2);
+  const std::string id = attachment_id(spec);
+  const int runs = walk(
+      sim_world(), 1,
+      [&](SimProcess& process, SimWorld&) {
+        (void)attach(process.ctx(), process.environment(), spec, {});
+        (void)attach(process.ctx(), process.environment(), spec, {});
+      },
+      [&](SimWorld& world, bool) {
+        ASSERT_TRUE(attach_calmly(world, spec));
+        EXPECT_TRUE(world.logs.contains(id));
+        EXPECT_TRUE(recover_in_good_weather(world, id));
+        detach_in_good_weather(world, id);
+        EXPECT_EQ(world.picture(), sim_world().picture());
+      });
+  EXPECT_GT(runs, 50);
 }
 
 TEST(IdentitySimTest, one_fault_beside_a_leftover) {

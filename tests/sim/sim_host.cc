@@ -504,7 +504,7 @@ class SimLogFile final : public LogFile {
     if (is_broken_) return Error(Errc::io, "the tail of the log is unknown");
     record.seq = records_.size() + 1;
     Status appended = faults_.change([&]() -> Status {
-      world_.logs[id_].push_back(record);
+      if (!is_removed_) world_.logs[id_].push_back(record);
       return ok();
     });
     is_broken_ = !appended;
@@ -516,6 +516,7 @@ class SimLogFile final : public LogFile {
     is_removed_ = true;
     return faults_.change([&]() -> Status {
       world_.logs.erase(id_);
+      is_removed_ = true;  // What is written now goes to a file without a name.
       return ok();
     });
   }
@@ -524,6 +525,7 @@ class SimLogFile final : public LogFile {
   SimWorld& world_;
   Faults& faults_;
   std::set<std::string>& held_;
+  bool is_removed_ = false;
   const std::string id_;
   std::vector<Record> records_;
   bool is_broken_ = false;

@@ -195,6 +195,7 @@ TEST(CliExitStatus, follows_the_contract) {
   EXPECT_EQ(status(Errc::invalid_argument, Stage::input), 64);
   EXPECT_EQ(status(Errc::invalid_argument, Stage::map), 1);
   EXPECT_EQ(status(Errc::permission_denied), 77);
+  EXPECT_EQ(status(Errc::permission_denied, Stage::identify), 1);
   EXPECT_EQ(status(Errc::data_at_risk), 3);
   EXPECT_EQ(status(Errc::deadline_exceeded), 4);
   EXPECT_EQ(status(Errc::cancelled), 4);

@@ -9,7 +9,9 @@ int exit_status(const Error& error) {
     case Errc::invalid_argument:
       // EINVAL from the kernel has the same code, and is no fault of the caller.
       return error.stage() == Stage::input ? kExitUsage : kExitFailed;
-    case Errc::permission_denied: return kExitNotPermitted;
+    case Errc::permission_denied:
+      // A target that exports a unit read-only has nothing to do with who we are.
+      return error.stage() == Stage::identify ? kExitFailed : kExitNotPermitted;
     case Errc::deadline_exceeded:
     case Errc::cancelled: return kExitStopped;
     default: return kExitFailed;

@@ -57,6 +57,7 @@ foreign_session "$CLONE_TARGET" 1
 foreign_device 1
 echo "0 32768 multipath 0 0 1 1 service-time 0 1 1 /dev/$disk 1" |
   dmsetup create --noudevsync theirs -u "mpath-$(wwid_of volume)"
+wait_until 30 test -L "/dev/disk/by-id/dm-uuid-mpath-$(wwid_of volume)" || fail "udev made no link"
 take_snapshot
 expect_exit 1 hawser attach --json $(volume)
 check "its map is not joined" equal "$(field .error.code)" identity_mismatch
