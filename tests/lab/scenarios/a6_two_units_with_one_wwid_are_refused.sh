@@ -59,10 +59,10 @@ echo "0 32768 multipath 0 0 1 1 service-time 0 1 1 /dev/$disk 1" |
   dmsetup create --noudevsync theirs -u "mpath-$(wwid_of volume)"
 wait_until 30 test -L "/dev/disk/by-id/dm-uuid-mpath-$(wwid_of volume)" || fail "udev made no link"
 take_snapshot
-expect_exit 1 hawser attach --json $(volume)
+expect_exit 1 hawser attach --json $(volume 1)
 check "its map is not joined" equal "$(field .error.code)" identity_mismatch
 check "their map is as before" nothing_left
-expect_exit 0 hawser attach --json --multipath off $(volume)
+expect_exit 0 hawser attach --json --multipath off $(volume 1)
 expect_exit 0 hawser detach --json "$(field .id)"
 check "their map and device are as before" nothing_left
 check "nothing reached the clone" is_untouched clone
