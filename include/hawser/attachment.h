@@ -58,9 +58,11 @@ struct ResizeReport {
 
 struct DetachReport {
   std::string id{};
-  bool was_attached = true;  ///< False: there was nothing to do.
-  bool flushed = true;       ///< Everything written is on the target.
-  bool data_at_risk = false;
+  bool was_attached = true;   ///< False: there was nothing to do.
+  bool flushed = true;        ///< Everything written is on the target.
+  bool data_at_risk = false;  ///< By force only: what was written may be lost.
+  /// By force only: what could not be removed, and why. It stays in the log; recover() removes it
+  /// once it can be, such as a map that somebody has open.
   std::vector<std::string> leftovers{};
   std::vector<std::string> warnings{};
   std::chrono::nanoseconds elapsed{0};

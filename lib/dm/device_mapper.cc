@@ -73,6 +73,13 @@ Result<std::optional<Task>> ask(int type, const std::string& uuid) HAWSER_REQUIR
   return {std::move(task)};
 }
 
+bool is_closing(const std::string& uuid) HAWSER_REQUIRES(g_dm_mutex) {
+  const Result<std::optional<Task>> task = ask(DM_DEVICE_INFO, uuid);
+  dm_info info{};
+  return task && *task && ::dm_task_get_info((*task)->get(), &info) != 0 &&
+         info.deferred_remove != 0;
+}
+
 struct Target {
   std::uint64_t sectors = 0;
   std::string type{};
@@ -100,6 +107,7 @@ void take_info(const Task& task, Map& map) HAWSER_REQUIRES(g_dm_mutex) {
   map.open_count = info.open_count;
   map.is_suspended = info.suspended != 0;
   map.is_read_only = info.read_only != 0;
+  map.is_closing = info.deferred_remove != 0;
 }
 
 Status load(const std::string& uuid, const Target& target, bool is_read_only)
@@ -238,6 +246,11 @@ Status DeviceMapper::create(const Ctx& ctx, const Map& map) const {
     }
     const Status made = run(task, "create map " + map.name);
     if (!made && made.error().code() == Errc::busy) {
+      if (is_closing(map.uuid)) {
+        return Error(Errc::busy, "map " + map.uuid +
+                                     " was removed by force and is still open: it goes when its "
+                                     "last user closes it");
+      }
       return Error(Errc::already_exists,
                    "a map of name " + map.name + " or uuid " + map.uuid + " exists");
     }
@@ -289,10 +302,11 @@ Status DeviceMapper::resume(const Ctx& ctx, const std::string& uuid) const {
                      [uuid, flags] { return switch_table(uuid, kNoFlush, flags); });
 }
 
-Status DeviceMapper::remove(const std::string& uuid) const {
+Status DeviceMapper::remove(const std::string& uuid, WhenOpen when_open) const {
   const MutexLock lock(g_dm_mutex);
   HAWSER_TRY_ASSIGN(const Task task, make_task(DM_DEVICE_REMOVE, uuid));
   HAWSER_TRY(set_udev_flags(task, kNoFallback));
+  if (when_open == WhenOpen::defer) ::dm_task_deferred_remove(task.get());
   const Status removed = run(task, "remove map " + uuid);
   return is_absent(removed) ? ok() : removed;
 }

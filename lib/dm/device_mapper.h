@@ -11,6 +11,9 @@
 
 namespace hawser {
 
+// What removing a map does while somebody has it open.
+enum class WhenOpen { refuse, defer };
+
 // Multipath maps through libdevmapper. Thread-safe: one lock for the whole process, since the
 // library keeps state for the whole process.
 //
@@ -30,7 +33,8 @@ class DeviceMapper {
   // Maps whose uuid ends with `suffix` and does not start with it: partitions of a map.
   Result<std::vector<Map>> stacked_on(const std::string& suffix) const;
 
-  // Errors: already_exists (name or uuid is taken), busy (a path is claimed by somebody else), io.
+  // Errors: already_exists (name or uuid is taken), busy (a path is claimed by somebody else, or a
+  // map of this uuid is closing), io.
   // Nothing is left of a map that could not be completed.
   Status create(const Ctx& ctx, const Map& map) const;
 
@@ -45,8 +49,9 @@ class DeviceMapper {
   // Resumes a suspended map with the table that it has.
   Status resume(const Ctx& ctx, const std::string& uuid) const;
 
-  // Errors: busy (it is open), io. A map that is not there is success.
-  Status remove(const std::string& uuid) const;
+  // Errors: busy (it is open), io. A map that is not there is success; so is one that is left to go
+  // when its last opener closes it, which find() shows as closing.
+  Status remove(const std::string& uuid, WhenOpen when_open = WhenOpen::refuse) const;
 
   // Replaces the table by one that fails all I/O. A map that is not there is success.
   Status wipe(const Ctx& ctx, const std::string& uuid) const;

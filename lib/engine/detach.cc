@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "engine/confirm.h"
+#include "engine/flush.h"
 #include "engine/mend.h"
 #include "engine/recover.h"
 #include "engine/take_down.h"
@@ -13,111 +14,41 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// How long a forced detach tries to save the data before it goes on without.
+// How long a forced detach tries to save the data before it goes on without, if there is that much:
+// most of the time is for cleaning up.
 constexpr auto kForcedFlushBudget = 5s;
 
-// A path that does not answer a small read for this long is not one to flush through.
-constexpr auto kProbeBudget = 5s;
-
-constexpr auto kLookBudget = 1s;
-
-std::string join(const std::vector<std::string>& words) {
-  std::string joined;
-  for (const std::string& word : words)
-    joined += (joined.empty() ? "" : ", ") + word;
-  return joined;
-}
-
-// What is detached: the map, or the one bare device.
-struct Subject {
-  std::optional<Map> map{};
-  Footprint footprint{};
-
-  std::string device() const {
-    return map ? "dm-" + std::to_string(map->minor) : footprint.devices.front().name;
-  }
-  bool is_there() const { return map || !footprint.devices.empty(); }
-};
-
-Result<Subject> find_subject(const Ctx& ctx, Operation& operation, const LogState& state) {
-  Subject subject;
-  HAWSER_TRY_ASSIGN(subject.footprint, unit_footprint(ctx, operation, state));
-  if (!subject.footprint.map_uuids.empty()) {
-    HAWSER_TRY_ASSIGN(subject.map,
-                      operation.host().find_map(ctx, subject.footprint.map_uuids.front()));
-  }
-  return subject;
-}
-
-// Waits for openers that pass, such as udev's probes, and names those that do not.
-Status check_unused(const Ctx& ctx, Operation& operation, const Subject& subject) {
-  Host& host = operation.host();
-  Result<std::vector<std::string>> holders = host.holders(ctx, subject.device());
-  if (!holders) return std::move(holders).error();
-  if (holders->empty()) {
-    if (!subject.map) return ok();
-    operation.tell(Event::Level::info, "detach.unused", "waiting until nobody has it open");
-    Status unused = host.wait_until_unused(ctx, subject.map->uuid);
-    if (unused) return ok();
-    if (unused.error().code() != Errc::busy) return unused;
-    // The time is up; who it was is worth one more look.
-    HAWSER_TRY_ASSIGN(*holders, host.holders(ctx.for_undo(kLookBudget), subject.device()));
-    if (holders->empty()) holders->push_back("a process that has it open");
-  }
-  return Error(Errc::busy, subject.device() + " is in use: " + join(*holders));
-}
-
-Error at_risk(Error cause, const std::string& doing) {
-  // Whatever the reason was, to the caller it means that data could be lost.
-  Error error(Errc::data_at_risk,
-              doing + ": " + cause.message() +
-                  "; nothing was removed, the volume stays attached and what was written may still "
-                  "be on its way");
-  return std::move(error).with(Stage::flush);
-}
-
-// Nobody flushes into a void: fsync on a map without paths would hang, and cannot be interrupted.
-Status prove_a_path(const Ctx& ctx, Operation& operation, const Subject& subject) {
-  Status last = Error(Errc::unavailable, "it has no path");
-  for (const ScsiDevice& device : subject.footprint.devices) {
-    last = operation.host().probe(ctx.within(kProbeBudget), device);
-    if (last) break;
-  }
-  return last;
-}
-
-Status flush(const Ctx& ctx, Operation& operation, const Subject& subject) {
-  operation.tell(Event::Level::info, "flush.start", "flushing " + subject.device());
-  Status proven = prove_a_path(ctx, operation, subject);
-  if (!proven) {
-    return at_risk(std::move(proven).error(), "no path of " + subject.device() + " answers");
-  }
-  Status flushed = operation.host().flush(ctx, "/dev/" + subject.device());
-  if (!flushed) return at_risk(std::move(flushed).error(), "flush of " + subject.device());
-  return ok();
-}
-
-// The part of a detach that must not lose data. On failure nothing has been changed.
-Status make_safe(const Ctx& ctx, Operation& operation, const Subject& subject) {
-  HAWSER_TRY(check_unused(ctx, operation, subject));
-  return flush(ctx, operation, subject);
-}
+// For saying what is left when the deadline has passed.
+constexpr auto kLookBudget = 2s;
 
 class Detach {
  public:
   Detach(Operation& operation, const DetachOptions& options)
       : operation_(operation), options_(options) {}
 
-  Status run(const Ctx& ctx, const LogState& state, DetachReport& report) {
+  Status run(const Ctx& ctx, LogState state, DetachReport& report) {
     HAWSER_TRY(operation_.mark(RecordType::begin, step::kDetach));
-    const Status safe = secure(ctx, state, report);
-    if (!safe) {
-      HAWSER_TRY(operation_.mark(RecordType::abort, step::kDetach));
-      return safe;
+    if (!state.lost_writes.empty()) {
+      operation_.warn("flush.lost_before", "an earlier detach found: " + state.lost_writes);
     }
-    HAWSER_TRY(operation_.done(step::kFlush, 0));
-    if (report.data_at_risk) HAWSER_TRY(free_the_stuck(ctx, state));
-    return dismantle(ctx, operation_, state);
+    Status safe = secure(ctx, state, report);
+    if (!safe) return give_up(std::move(safe).error());
+    HAWSER_TRY(pass_flush(state, report));
+    Result<std::vector<std::string>> left = dismantle(
+        options_.force && !state.is_forced ? ctx.within(ctx.left() / 2) : ctx, operation_, state);
+    if (!left && options_.force && !state.is_forced) {
+      // Somebody opened it after all.
+      HAWSER_TRY(ctx.check());
+      take_the_blame(left.error(), report);
+      HAWSER_TRY(pass_flush(state, report));
+      left = dismantle(ctx, operation_, state);
+    }
+    if (!left) {
+      if (left.error().outcome() == Outcome::unchanged) return give_up(std::move(left).error());
+      return name_what_is_left(ctx, state, std::move(left).error());
+    }
+    report.leftovers = *std::move(left);
+    return ok();
   }
 
  private:
@@ -128,14 +59,20 @@ class Detach {
     if (!subject.is_there()) return ok();
     HAWSER_TRY(check_paths(ctx, state, subject, report));
     if (report.data_at_risk) return ok();
-    if (!options_.force) return make_safe(ctx, operation_, subject);
+    if (!options_.force) return make_safe(ctx, operation_, state, subject);
 
-    const Status safe = make_safe(ctx.within(kForcedFlushBudget), operation_, subject);
-    if (safe) return ok();
+    const Ctx saving =
+        ctx.within(std::min<std::chrono::nanoseconds>(kForcedFlushBudget, ctx.left() / 3));
+    const Status unused =
+        check_unused(saving.within(saving.left() / 2), operation_, state, subject);
+    // What an opener has written and can be saved is saved, even if he does not let go.
+    const Status flushed = flush(saving, operation_, state, subject);
     HAWSER_TRY(ctx.check());
-    report.flushed = false;
-    report.data_at_risk = true;
-    operation_.warn("detach.forced", "detached by force: " + safe.error().message());
+    if (!flushed) {
+      take_the_blame(flushed.error(), report);
+    } else if (!unused) {
+      take_the_blame(unused.error(), report);
+    }
     return ok();
   }
 
@@ -143,21 +80,42 @@ class Detach {
   Status check_paths(const Ctx& ctx, const LogState& state, const Subject& subject,
                      DetachReport& report) {
     if (!subject.map) return ok();
-    Status right = expel_changed(ctx, operation_, state, *subject.map, subject.footprint.devices,
-                                 options_.force);
+    Status right =
+        expel_changed(ctx, operation_, state, *subject.map, subject.devices, options_.force);
     if (right || !options_.force || right.error().code() != Errc::data_at_risk) return right;
-    report.flushed = false;
-    report.data_at_risk = true;
-    operation_.warn("detach.forced", "detached by force: " + right.error().message());
+    take_the_blame(right.error(), report);
     return ok();
   }
 
-  // Whoever waits for a queue that will never empty gets an error instead.
-  Status free_the_stuck(const Ctx& ctx, const LogState& state) {
-    if (!state.is_multipath) return ok();
-    Status wiped = operation_.host().wipe_map(ctx, std::string(kMapUuidPrefix) + state.wwid);
-    if (wiped) return ok();
-    return std::move(wiped).error().with(Stage::map).with(Outcome::unknown);
+  void take_the_blame(const Error& error, DetachReport& report) {
+    report.flushed = false;
+    report.data_at_risk = true;
+    operation_.warn("detach.forced", "detached by force: " + error.message());
+  }
+
+  // From here on a recovery goes forward.
+  Status pass_flush(LogState& state, const DetachReport& report) {
+    Fields fields;
+    if (report.data_at_risk) fields["forced"] = "1";
+    HAWSER_TRY(operation_.done(step::kFlush, 0, std::move(fields)));
+    state.is_forced = report.data_at_risk;
+    return ok();
+  }
+
+  // Nothing was changed: it is attached as before.
+  Status give_up(Error error) {
+    HAWSER_TRY(operation_.mark(RecordType::abort, step::kDetach));
+    if (!error.data_at_risk()) return error;
+    return std::move(error).with("nothing was removed, the volume stays attached");
+  }
+
+  Status name_what_is_left(const Ctx& ctx, const LogState& state, Error error) {
+    std::string text;
+    for (const std::string& one : what_is_left(ctx.for_undo(kLookBudget), operation_, state))
+      text += (text.empty() ? "left behind: " : ", ") + one;
+    if (text.empty()) return error;
+    operation_.warn("detach.left", text);
+    return std::move(error).with(text + "; run recover; the cause was");
   }
 
   Operation& operation_;

@@ -161,9 +161,11 @@ Status Joiner::settle(const Ctx& ctx, std::uint32_t number) {
 
 Status Joiner::admit(const Ctx& ctx, Path path) {
   Host& host = operation_.host();
-  HAWSER_TRY_ASSIGN(const std::optional<Map> map, host.find_map(ctx, uuid_));
+  HAWSER_TRY_ASSIGN(std::optional<Map> map, host.find_map(ctx, uuid_));
   if (!map) return Error(Errc::busy, "somebody removed map " + uuid_).with(Stage::map);
   HAWSER_TRY(verify(ctx, *map, path));
+  HAWSER_TRY_ASSIGN(map, host.find_map(ctx, uuid_));  // It may have lost the path by that.
+  if (!map) return Error(Errc::busy, "somebody removed map " + uuid_).with(Stage::map);
   HAWSER_TRY(probe(ctx, path.device));
 
   // A running multipathd owns the map: it is asked first, and what it did is seen in the kernel.

@@ -150,6 +150,8 @@ class Replayer {
         if (record.step == step::kIdentity) {
           state_.identity = fields.identity();
           state_.wwid = fields.text("wwid");
+        } else if (record.step == step::kFlush) {
+          state_.lost_writes = fields.text("lost");
         }
         break;
     }
@@ -170,6 +172,7 @@ void Replayer::begin(const Record& record, FieldReader& fields) {
   if (record.step == step::kDetach) {
     state_.phase = Phase::detaching;
     state_.flushed = false;
+    state_.is_forced = false;
     return;
   }
   LogState fresh;
@@ -264,6 +267,7 @@ Entry* find_entry(std::vector<Entry>& entries, std::uint32_t number) {
 void Replayer::finish(const Record& record, FieldReader& fields) {
   if (record.step == step::kFlush) {
     state_.flushed = true;
+    state_.is_forced = fields.has("forced") && fields.flag("forced");
   } else if (SessionEntry* session = find_entry(state_.sessions, record.number)) {
     session->progress = Progress::done;
     session->sid = fields.number<std::uint32_t>("sid");

@@ -152,6 +152,8 @@ struct LogState {
   bool read_only = false;
   bool is_multipath = false;  // What attach handed out was a map.
   bool flushed = false;       // A detach has passed the point of no return.
+  bool is_forced = false;     // It did so by force, with data unsaved.
+  std::string lost_writes{};  // What an earlier detach heard of writes that were lost.
   std::string wwid{};
   Identity identity{};  // Of the unit, as first seen; survives detach and reboot.
   std::vector<LoggedPath> paths{};

@@ -1,5 +1,6 @@
 #include "engine/operation.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace hawser {
@@ -100,9 +101,13 @@ void Operation::tell(Event::Level level, std::string_view name, std::string text
 }
 
 void Operation::warn(std::string_view name, std::string text, std::string portal) {
-  tell(Event::Level::warning, name, text, std::move(portal));
-  const MutexLock lock(mutex_);
-  warnings_.push_back(std::move(text));
+  {
+    const MutexLock lock(mutex_);
+    const auto said = std::find(warnings_.begin(), warnings_.end(), text);
+    if (said != warnings_.end()) return;
+    warnings_.push_back(text);
+  }
+  tell(Event::Level::warning, name, std::move(text), std::move(portal));
 }
 
 std::vector<std::string> Operation::warnings() const {

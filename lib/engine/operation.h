@@ -58,7 +58,7 @@ class Operation {
 
   void tell(Event::Level level, std::string_view name, std::string text,
             std::string portal = {}) const;
-  // Also kept for the result.
+  // Also kept for the result. What was said already is not said again.
   void warn(std::string_view name, std::string text, std::string portal = {});
   std::vector<std::string> warnings() const;
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/node_records.h"
 #include "engine/sessions.h"
 
 namespace hawser {
@@ -19,6 +20,7 @@ constexpr auto kDeviceTimeout = 30s;
 
 // open-iscsi's lock has no owner, so a dead iscsiadm may hold it for ever.
 constexpr auto kNodeRecordBudget = 5s;
+
 // A device that does not answer a small read for this long is scanned anew.
 constexpr auto kProbeBudget = 5s;
 
@@ -38,25 +40,12 @@ LoginRequest make_request(const Ctx& ctx, const LoggedPath& path, const PathPlan
 // The record is for iscsiadm's sake: whatever lies about in its database, the volume is attached.
 Status add_node_record(const Ctx& ctx, Operation& operation, const LoggedPath& path,
                        const LoginRequest& request) {
-  const auto skip = [&](const Error& error) -> Status {
-    HAWSER_TRY(ctx.check());
-    operation.warn("node_record.skipped", "no node record: " + error.message(),
-                   to_string(path.spec.portal));
-    return ok();
-  };
-  const Result<bool> is_there = operation.host().has_node_record(ctx, request);
-  if (!is_there) return skip(is_there.error());
-  if (*is_there) return ok();
-  Fields fields;
-  put(fields, path.key);
-  if (request.group) fields["group"] = std::to_string(*request.group);
-  HAWSER_TRY_ASSIGN(const std::uint32_t number, operation.intent(step::kNode, std::move(fields)));
-  const Status added = operation.host().add_node_record(ctx.within(kNodeRecordBudget), request);
-  if (added) return operation.done(step::kNode, number);
-  if (added.error().outcome() == Outcome::unchanged) {
-    HAWSER_TRY(operation.failed(step::kNode, number, added.error()));
-  }
-  return skip(added.error());
+  Status added = acquire_node_record(ctx.within(kNodeRecordBudget), operation, path, request);
+  if (added || added.error().stage() == Stage::journal) return added;
+  HAWSER_TRY(ctx.check());
+  operation.warn("node_record.skipped", "no node record: " + added.error().message(),
+                 to_string(path.spec.portal));
+  return ok();
 }
 
 Status log_device(Operation& operation, std::uint32_t number, const ScsiDevice& device) {

@@ -25,6 +25,27 @@ Status undo_and_forget(const Ctx& ctx, Operation& operation, const LogState& sta
   return operation.forget();
 }
 
+// As long as the map is there nothing has been removed, and somebody may have written since the
+// flush: then the volume is still attached.
+Result<bool> is_whole(const Ctx& ctx, Operation& operation, const LogState& state) {
+  if (!state.flushed) return true;
+  if (state.is_forced || state.wwid.empty()) return false;
+  HAWSER_TRY_ASSIGN(const std::optional<Map> map,
+                    operation.host().find_map(ctx, std::string(kMapUuidPrefix) + state.wwid));
+  return map.has_value();
+}
+
+Status recover_detach(const Ctx& ctx, Operation& operation, const LogState& state) {
+  HAWSER_TRY_ASSIGN(const bool is_still_attached, is_whole(ctx, operation, state));
+  if (is_still_attached) return operation.mark(RecordType::abort, step::kDetach);
+  HAWSER_TRY_ASSIGN(const std::vector<std::string> left, dismantle(ctx, operation, state));
+  if (left.empty()) return ok();
+  std::string text = "left behind by a forced detach: ";
+  for (std::size_t i = 0; i < left.size(); ++i)
+    text += (i == 0 ? "" : ", ") + left[i];
+  return Error(Errc::busy, text).with(Outcome::unknown);
+}
+
 // Logins that were still pending when attach returned. True if there was one to deal with.
 Result<bool> reap_late_logins(const Ctx& ctx, Operation& operation, const LogState& state) {
   bool is_reaped = false;
@@ -55,11 +76,7 @@ Result<Recovered> recover_phase(const Ctx& ctx, Operation& operation, const LogS
       HAWSER_TRY(undo_and_forget(ctx, operation, state));
       return Recovered::undone;
     case Phase::detaching:
-      if (state.flushed) {
-        HAWSER_TRY(dismantle(ctx, operation, state));
-      } else {
-        HAWSER_TRY(operation.mark(RecordType::abort, step::kDetach));
-      }
+      HAWSER_TRY(recover_detach(ctx, operation, state));
       return Recovered::completed;
     case Phase::attached: {
       HAWSER_TRY_ASSIGN(const bool is_mended, mend_all(ctx, operation, state));
@@ -97,21 +114,34 @@ Result<std::unique_ptr<Operation>> open_attached(const Ctx& ctx, const Environme
   return Error(Errc::not_found, id + " was attached before the last reboot: attach it anew");
 }
 
-Status dismantle(const Ctx& ctx, Operation& operation, const LogState& state) {
+Result<std::vector<std::string>> dismantle(const Ctx& ctx, Operation& operation,
+                                           const LogState& state) {
   HAWSER_TRY_ASSIGN(const std::string boot_id, operation.host().boot_id());
-  const auto take_all = [&]() -> Status {
-    if (boot_id == state.boot_id) {
-      HAWSER_TRY_ASSIGN(const Footprint footprint, unit_footprint(ctx, operation, state));
-      HAWSER_TRY(take_down(ctx, operation, footprint));
-      HAWSER_TRY(undo_read_only(ctx, operation, state));
-    }
-    HAWSER_TRY(undo_on_disk(ctx, operation, state));
-    if (boot_id == state.boot_id) HAWSER_TRY(release_sessions(ctx, operation, state));
-    return operation.forget();
-  };
-  Status taken = take_all();
-  if (taken) return taken;
-  return std::move(taken).error().with(Outcome::unknown);
+  const bool is_this_boot = boot_id == state.boot_id;
+  if (is_this_boot) {
+    const Look look = [&](const Ctx& look_ctx) {
+      return unit_footprint(look_ctx, operation, state);
+    };
+    HAWSER_TRY(
+        take_down(ctx, operation, look, state.is_forced ? Removal::by_force : Removal::if_unused));
+  }
+  Status rest = is_this_boot ? undo_read_only(ctx, operation, state) : ok();
+  if (rest || state.is_forced) {
+    Status undone = undo_on_disk(ctx, operation, state);
+    if (rest) rest = std::move(undone);
+  }
+  if (is_this_boot && (rest || state.is_forced)) {
+    Status released = release_sessions(ctx, operation, state);
+    if (rest) rest = std::move(released);
+  }
+  std::vector<std::string> left;
+  if (is_this_boot && state.is_forced) left = what_is_left(ctx, operation, state);
+  if (!rest && !state.is_forced) return std::move(rest).error().with(Outcome::unknown);
+  if (!rest) left.push_back(rest.error().message());
+  if (!left.empty()) return left;
+  Status forgotten = operation.forget();
+  if (!forgotten) return std::move(forgotten).error().with(Outcome::unknown);
+  return left;
 }
 
 Result<RecoverReport> recover(const Ctx& ctx, const Environment& environment) {

@@ -16,9 +16,12 @@ Status recover_one(const Ctx& ctx, Operation& operation, const LogState& state);
 Result<std::unique_ptr<Operation>> open_attached(const Ctx& ctx, const Environment& environment,
                                                  const std::string& id);
 
-// Takes everything of the attachment off the host and forgets it. The caller has seen to the data.
-// Errors: Outcome::unknown; the log still says what is left.
-Status dismantle(const Ctx& ctx, Operation& operation, const LogState& state);
+// Takes everything of the attachment off the host and forgets it. The caller has seen to the data,
+// or, if the log says so, has given it up: then whatever can be removed is, and the rest is named
+// and stays in the log. Errors: unchanged if nothing was removed, such as busy; else
+// Outcome::unknown, and the log still says what is left.
+Result<std::vector<std::string>> dismantle(const Ctx& ctx, Operation& operation,
+                                           const LogState& state);
 
 // See Client::recover().
 Result<RecoverReport> recover(const Ctx& ctx, const Environment& environment);

@@ -237,7 +237,13 @@ Result<Verdict> judge(const Ctx& ctx, Operation& operation, const SessionEntry& 
   if (may_come && session->state != SessionState::logged_in) return Verdict::wait;
   HAWSER_TRY_ASSIGN(const std::vector<Origin> uses, other_uses(operation, entry.key));
   if (!uses.empty()) return Verdict::leave;
-  HAWSER_TRY_ASSIGN(const std::vector<ScsiDevice> devices, host.devices(ctx, session->sid));
+  HAWSER_TRY_ASSIGN(std::vector<ScsiDevice> devices, host.devices(ctx, session->sid));
+  HAWSER_TRY_ASSIGN(const LogState state, operation.state());
+  if (state.is_forced) {
+    // What could not be deleted goes with the session.
+    std::erase_if(devices,
+                  [&](const ScsiDevice& d) { return same_unit(d.identity, state.identity); });
+  }
   if (devices.empty()) return Verdict::log_out;
   operation.warn("logout.in_use", "session " + std::to_string(session->sid) + " (" +
                                       to_string(entry.key) + ") stays: it has " +

@@ -1,23 +1,16 @@
 #include "engine/take_down.h"
 
 #include <algorithm>
-#include <set>
 #include <utility>
 
 #include "engine/access.h"
+#include "engine/node_records.h"
 #include "engine/rivals.h"
 #include "engine/run_all.h"
 #include "engine/sessions.h"
 
 namespace hawser {
 namespace {
-
-using namespace std::chrono_literals;
-
-// multipathd makes a map again from a uevent that was under way when we removed it. It announces
-// nothing before it does, so we look again for as long as such an event may take to be handled.
-constexpr int kLooks = 3;
-constexpr auto kLookInterval = 100ms;
 
 std::string map_uuid(const std::string& wwid) { return std::string(kMapUuidPrefix) + wwid; }
 
@@ -68,43 +61,6 @@ Status take_map(const Ctx& ctx, Operation& operation, const std::string& uuid,
           .with(Stage::identify);
   }
   return ok();
-}
-
-Status remove_maps(const Ctx& ctx, Operation& operation, const std::string& uuid) {
-  Host& host = operation.host();
-  const std::string wwid = uuid.substr(kMapUuidPrefix.size());
-  HAWSER_TRY_ASSIGN(const std::vector<Map> partitions, host.partition_maps(ctx, wwid));
-  for (const Map& partition : partitions)
-    HAWSER_TRY(host.remove_map(ctx, partition.uuid));
-  operation.tell(Event::Level::info, "map.remove", "removing map " + uuid);
-  return host.remove_map(ctx, uuid);
-}
-
-Status remove_devices(const Ctx& ctx, Operation& operation,
-                      const std::vector<ScsiDevice>& devices) {
-  std::vector<std::function<Status(const Ctx&)>> tasks;
-  for (const ScsiDevice& device : devices) {
-    tasks.emplace_back([&operation, device](const Ctx& task_ctx) {
-      operation.tell(Event::Level::info, "device.remove", "removing " + device.name);
-      return operation.host().remove_device(task_ctx, device);
-    });
-  }
-  return run_all(ctx, operation.host(), std::move(tasks));
-}
-
-// Removes what came back. True if nothing had.
-Result<bool> stays_away(const Ctx& ctx, Operation& operation, const Footprint& footprint) {
-  Host& host = operation.host();
-  bool is_quiet = true;
-  for (const std::string& uuid : footprint.map_uuids) {
-    HAWSER_TRY_ASSIGN(const std::optional<Map> map, host.find_map(ctx, uuid));
-    if (!map) continue;
-    is_quiet = false;
-    operation.tell(Event::Level::info, "map.came_back", "map " + uuid + " came back");
-    HAWSER_TRY(host.wipe_map(ctx, uuid));
-    HAWSER_TRY(remove_maps(ctx, operation, uuid));
-  }
-  return is_quiet;
 }
 
 }  // namespace
@@ -175,32 +131,6 @@ Result<Footprint> unit_footprint(const Ctx& ctx, Operation& operation, const Log
   return footprint;
 }
 
-Status take_down(const Ctx& ctx, Operation& operation, const Footprint& footprint) {
-  const auto unknown = [](Error error, Stage stage) {
-    return std::move(error).with(stage).with(Outcome::unknown);
-  };
-  for (const std::string& uuid : footprint.map_uuids) {
-    Status removed = remove_maps(ctx, operation, uuid);
-    if (!removed) return unknown(std::move(removed).error(), Stage::map);
-  }
-  Status removed = remove_devices(ctx, operation, footprint.devices);
-  if (!removed) return unknown(std::move(removed).error(), Stage::remove);
-  if (footprint.devices.empty() || footprint.map_uuids.empty()) return ok();
-
-  for (int look = 0; look < kLooks; ++look) {
-    Status paused = operation.host().pause(ctx, kLookInterval);
-    if (!paused) return unknown(std::move(paused).error(), Stage::map);
-    Result<bool> quiet = stays_away(ctx, operation, footprint);
-    if (!quiet) return unknown(std::move(quiet).error(), Stage::map);
-    if (!*quiet) look = -1;  // It may come yet again; the deadline bounds us.
-  }
-  for (const std::string& uuid : footprint.map_uuids) {
-    const Status gone = operation.host().wait_for_udev_gone(ctx, uuid);
-    if (!gone) operation.warn("udev.slow", gone.error().message());
-  }
-  return ok();
-}
-
 Status undo_on_disk(const Ctx& ctx, Operation& operation, const LogState& state) {
   Host& host = operation.host();
   for (const WwidEntry& entry : state.wwids) {
@@ -210,12 +140,7 @@ Status undo_on_disk(const Ctx& ctx, Operation& operation, const LogState& state)
   }
   for (const NodeEntry& entry : state.nodes) {
     if (entry.progress == Progress::ended) continue;
-    HAWSER_TRY(host.remove_node_record(ctx, {.target = entry.key.target,
-                                             .address = entry.key.address,
-                                             .port = entry.key.port,
-                                             .group = entry.group,
-                                             .iface = entry.key.iface}));
-    operation.undone(step::kNode, entry.number);
+    HAWSER_TRY(release_node_record(ctx, operation, entry));
   }
   return ok();
 }
@@ -236,7 +161,10 @@ Status undo_attach(const Ctx& ctx, Operation& operation, const LogState& state) 
     HAWSER_TRY_ASSIGN(const Footprint footprint, own_footprint(ctx, operation, state));
     for (const std::string& uuid : footprint.shared_map_uuids)
       HAWSER_TRY(leave_map(ctx, operation.host(), uuid, footprint.devices));
-    HAWSER_TRY(take_down(ctx, operation, footprint));
+    const Look look = [&](const Ctx& look_ctx) {
+      return own_footprint(look_ctx, operation, state);
+    };
+    HAWSER_TRY(take_down(ctx, operation, look, Removal::if_unused));
     for (const MapEntry& entry : state.maps)
       operation.undone(step::kMap, entry.number);
     for (const DeviceEntry& entry : state.devices)

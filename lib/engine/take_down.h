@@ -1,6 +1,7 @@
 // Taking a volume's devices off the host: shared by rollback, detach and recovery.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -8,7 +9,7 @@
 
 namespace hawser {
 
-// Devices of one unit, and the maps over them.
+// Devices of one unit, and the maps that are, or might be, over them.
 struct Footprint {
   std::vector<ScsiDevice> devices{};
   std::vector<std::string> map_uuids{};
@@ -26,9 +27,21 @@ Result<Footprint> own_footprint(const Ctx& ctx, Operation& operation, const LogS
 // Errors: identity_mismatch (the map has devices of this volume and of others).
 Result<Footprint> unit_footprint(const Ctx& ctx, Operation& operation, const LogState& state);
 
-// Removes maps, then devices, side by side, and looks again until both stay away.
+// What is there of a volume now. Asked again and again, since things come back.
+using Look = std::function<Result<Footprint>(const Ctx&)>;
+
+enum class Removal {
+  if_unused,  // A map that is open is waited for, and then refused.
+  by_force,   // Whoever has it open, or is stuck on it, gets errors; what fails is a warning.
+};
+
+// Removes maps, then devices side by side, and looks again until both stay away and multipathd
+// shows none of them either.
 // Errors: busy (a map is open), io, deadline_exceeded; Outcome::unknown once anything was removed.
-Status take_down(const Ctx& ctx, Operation& operation, const Footprint& footprint);
+Status take_down(const Ctx& ctx, Operation& operation, const Look& look, Removal removal);
+
+// Names what of this attachment is on the host still: maps, devices, sessions.
+std::vector<std::string> what_is_left(const Ctx& ctx, Operation& operation, const LogState& state);
 
 // Undoes the steps in the log that live on disk: wwids entry, node records.
 Status undo_on_disk(const Ctx& ctx, Operation& operation, const LogState& state);

@@ -166,8 +166,13 @@ class Host {
   // Resumes a map that was left suspended. One that is not, or is not there, is success.
   virtual Status resume_map(const Ctx& ctx, const std::string& uuid) = 0;
 
-  // Removes by uuid; a map that is not there is success. Errors: busy (it is open).
+  // Removes by uuid; a map that is not there is success. One that is open is waited for.
+  // Errors: busy (it was open until the deadline; nothing has changed).
   virtual Status remove_map(const Ctx& ctx, const std::string& uuid) = 0;
+
+  // Removes the map, or has the kernel do it when the last opener closes it; find_map() shows it as
+  // closing until then.
+  virtual Status remove_map_when_closed(const Ctx& ctx, const std::string& uuid) = 0;
 
   // Replaces the table by one that fails all I/O: frees whoever is stuck, loses what was queued.
   virtual Status wipe_map(const Ctx& ctx, const std::string& uuid) = 0;
@@ -189,6 +194,10 @@ class Host {
   // Errors: io (it says no, or nothing), which is a warning to most.
   virtual Status announce_size(const Ctx& ctx, const Map& map) = 0;
 
+  // True if multipathd still shows any of these; false if it does not say.
+  virtual Result<bool> is_known_to_multipathd(const Ctx& ctx,
+                                              const std::vector<ScsiDevice>& devices) = 0;
+
   // The list of WWIDs that multipath-tools and LVM take for multipath (/etc/multipath/wwids).
   virtual Result<bool> knows_wwid(const Ctx& ctx, const std::string& wwid) = 0;
   // Adding what is there, or removing what is not, is success.
@@ -201,18 +210,22 @@ class Host {
 
   // --- use and data -----------------------------------------------------------------------------
 
-  // Who holds a block device ("dm-3", "sdb"), in words for people: mounts, devices stacked on it,
-  // open counts. Empty: nobody that can be seen.
+  // Who has laid hands on a block device ("dm-3", "sdb") or a partition of it and will not let go
+  // by himself: mounts in any namespace, swap, devices stacked on it. In words for people.
   virtual Result<std::vector<std::string>> holders(const Ctx& ctx, const std::string& device) = 0;
 
-  // Waits until nobody has the map open but `partition` maps over it.
-  // Errors: busy at the deadline.
-  virtual Status wait_until_unused(const Ctx& ctx, const std::string& uuid) = 0;
+  // Processes that have it open, as far as they can be found: "dd (pid 123)".
+  virtual Result<std::vector<std::string>> openers(const Ctx& ctx, const std::string& device) = 0;
 
-  // Opens the block device, fsyncs and closes it: collects a write error that nobody has seen, and
-  // empties the target's volatile cache. Runs on a worker that may be left behind.
-  // Errors: io (data was lost), deadline_exceeded (outcome unknown).
-  virtual Status flush(const Ctx& ctx, const std::string& node) = 0;
+  // Waits until nobody has it open, but for partition maps over it that nobody has open either.
+  // Errors: busy at the deadline.
+  virtual Status wait_until_unused(const Ctx& ctx, const std::string& device) = 0;
+
+  // Opens the block device ("dm-3", "sdb") and its partitions, fsyncs and closes them: collects a
+  // write error that nobody has seen, and empties the target's volatile cache. Runs on a worker
+  // that may be left behind. Errors: data_at_risk (writes were lost, and this was the only time
+  // that the kernel says so), deadline_exceeded (outcome unknown); after others nothing was done.
+  virtual Status flush(const Ctx& ctx, const std::string& device) = 0;
 };
 
 }  // namespace hawser

@@ -60,6 +60,7 @@ class LinuxHost final : public Host {
                     std::uint64_t sectors) override;
   Status resume_map(const Ctx& ctx, const std::string& uuid) override;
   Status remove_map(const Ctx& ctx, const std::string& uuid) override;
+  Status remove_map_when_closed(const Ctx& ctx, const std::string& uuid) override;
   Status wipe_map(const Ctx& ctx, const std::string& uuid) override;
   Status reinstate_path(const Ctx& ctx, const std::string& uuid, const DevT& dev) override;
   Status wait_for_udev(const Ctx& ctx, const std::string& uuid) override;
@@ -67,20 +68,27 @@ class LinuxHost final : public Host {
 
   Result<PathVerdict> offer_path(const Ctx& ctx, const ScsiDevice& device) override;
   Status announce_size(const Ctx& ctx, const Map& map) override;
+  Result<bool> is_known_to_multipathd(const Ctx& ctx,
+                                      const std::vector<ScsiDevice>& devices) override;
   Result<bool> knows_wwid(const Ctx& ctx, const std::string& wwid) override;
   Status remember_wwid(const Ctx& ctx, const std::string& wwid) override;
   Status forget_wwid(const Ctx& ctx, const std::string& wwid) override;
   Result<std::vector<std::string>> claims(const Ctx& ctx, const ScsiDevice& device) override;
   Result<std::vector<std::string>> holders(const Ctx& ctx, const std::string& device) override;
-  Status wait_until_unused(const Ctx& ctx, const std::string& uuid) override;
-  Status flush(const Ctx& ctx, const std::string& node) override;
+  Result<std::vector<std::string>> openers(const Ctx& ctx, const std::string& device) override;
+  Status wait_until_unused(const Ctx& ctx, const std::string& device) override;
+  Status flush(const Ctx& ctx, const std::string& device) override;
 
  private:
   explicit LinuxHost(Sysfs sysfs);
 
   Result<LoginRequest> with_binding(LoginRequest request) const;
   Result<std::optional<Session>> find_session(const LoginRequest& request) const;
-  Result<std::vector<std::string>> stacked_users(const std::string& device);
+  Result<std::vector<std::string>> parts_of(const std::string& device) const;
+  Result<std::vector<DevT>> numbers_of(const std::string& device) const;
+  Status flush_one(const Ctx& ctx, const std::string& name) const;
+  Result<bool> is_map_unused(const std::string& uuid) const;
+  Result<bool> is_disk_unused(const Ctx& ctx, const std::string& device) const;
 
   const Sysfs sysfs_;
   const IscsiSysfs iscsi_{sysfs_};

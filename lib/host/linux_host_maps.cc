@@ -1,10 +1,11 @@
-// The part of LinuxHost that is about maps, and about who uses block devices.
+// The part of LinuxHost that is about maps.
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "host/event_wait.h"
 #include "host/linux_host.h"
-#include "scsi/block_io.h"
 
 namespace hawser {
 namespace {
@@ -16,6 +17,7 @@ constexpr auto kUdevTick = 200ms;
 constexpr auto kCloseTick = 50ms;
 // multipathd gives up its own lock after 4 s; a path that it does not know yet is not worth that.
 constexpr auto kOfferBudget = 2s;
+constexpr auto kShowBudget = 2s;
 
 std::string by_uuid_link(const std::string& uuid) { return "/dev/disk/by-id/dm-uuid-" + uuid; }
 
@@ -52,12 +54,19 @@ Status LinuxHost::resume_map(const Ctx& ctx, const std::string& uuid) {
 Status LinuxHost::remove_map(const Ctx& ctx, const std::string& uuid) {
   HAWSER_TRY(ctx.check());
   // A udev worker may have opened it since we looked: it is waited for, not taken for a user.
-  return wait_until(ctx, UdevMonitor::Source::udev, kCloseTick, [&]() -> Result<bool> {
+  const Status gone = wait_until(ctx, UdevMonitor::Source::udev, kCloseTick, [&]() -> Result<bool> {
     const Status removed = dm_.remove(uuid);
     if (removed) return true;
     if (removed.error().code() == Errc::busy) return false;
     return removed.error();
   });
+  if (gone || gone.error().code() != Errc::deadline_exceeded) return gone;
+  return Error(Errc::busy, "map " + uuid + " stayed open until the deadline").with(Stage::map);
+}
+
+Status LinuxHost::remove_map_when_closed(const Ctx& ctx, const std::string& uuid) {
+  HAWSER_TRY(ctx.check());
+  return dm_.remove(uuid, WhenOpen::defer);
 }
 
 Status LinuxHost::wipe_map(const Ctx& ctx, const std::string& uuid) { return dm_.wipe(ctx, uuid); }
@@ -120,6 +129,18 @@ Status LinuxHost::announce_size(const Ctx& ctx, const Map& map) {
   return Error(Errc::io, "multipathd answers '" + *answer + "' to 'resize map " + name + "'");
 }
 
+Result<bool> LinuxHost::is_known_to_multipathd(const Ctx& ctx,
+                                               const std::vector<ScsiDevice>& devices) {
+  const Result<std::string> paths =
+      multipathd_.command(ctx.within(kShowBudget), "show paths raw format \"%d %i\"");
+  HAWSER_TRY(ctx.check());
+  if (!paths) return false;
+  // A name alone may belong to another device by now.
+  return std::any_of(devices.begin(), devices.end(), [&](const ScsiDevice& device) {
+    return parse_has_path(*paths, device.name, to_string(device.hctl));
+  });
+}
+
 Result<bool> LinuxHost::knows_wwid(const Ctx& ctx, const std::string& wwid) {
   return wwids_.contains(ctx, wwid);
 }
@@ -142,51 +163,6 @@ Result<std::vector<std::string>> LinuxHost::claims(const Ctx& ctx, const ScsiDev
     }
   }
   return claims;
-}
-
-// Devices stacked on `device`, but for partition maps that nobody uses: those are removed with it.
-Result<std::vector<std::string>> LinuxHost::stacked_users(const std::string& device) {
-  HAWSER_TRY_ASSIGN(const std::vector<std::string> names, scsi_.holders(device));
-  std::vector<std::string> users;
-  for (const std::string& name : names) {
-    const Result<std::string> uuid = sysfs_.attribute("class/block/" + name + "/dm/uuid");
-    const bool is_partition = uuid && uuid->starts_with("part");
-    const bool is_map_of_path = uuid && uuid->starts_with(kMapUuidPrefix);
-    if (is_map_of_path) continue;  // The map over a path is ours to remove.
-    if (is_partition) {
-      HAWSER_TRY_ASSIGN(const std::optional<Map> partition, dm_.find(*uuid));
-      if (!partition || partition->open_count == 0) continue;
-    }
-    users.push_back("used by " + name + (uuid ? " (" + *uuid + ")" : ""));
-  }
-  return users;
-}
-
-Result<std::vector<std::string>> LinuxHost::holders(const Ctx& ctx, const std::string& device) {
-  HAWSER_TRY(ctx.check());
-  HAWSER_TRY_ASSIGN(std::vector<std::string> users, stacked_users(device));
-  HAWSER_TRY_ASSIGN(const DevT dev, scsi_.number(device));
-  HAWSER_TRY_ASSIGN(const std::vector<std::string> mounts, users_of("/proc", dev));
-  users.insert(users.end(), mounts.begin(), mounts.end());
-  return users;
-}
-
-Status LinuxHost::wait_until_unused(const Ctx& ctx, const std::string& uuid) {
-  const Status unused =
-      wait_until(ctx, UdevMonitor::Source::udev, kCloseTick, [&]() -> Result<bool> {
-        HAWSER_TRY_ASSIGN(const std::optional<Map> map, dm_.find(uuid));
-        if (!map) return true;
-        HAWSER_TRY_ASSIGN(const std::vector<Map> partitions, dm_.stacked_on(uuid));
-        return map->open_count <= static_cast<int>(partitions.size());
-      });
-  if (unused || unused.error().code() != Errc::deadline_exceeded) return unused;
-  return Error(Errc::busy, "map " + uuid + " stayed open until the deadline").with(Stage::map);
-}
-
-Status LinuxHost::flush(const Ctx& ctx, const std::string& node) {
-  const std::string name = node.substr(node.rfind('/') + 1);
-  HAWSER_TRY_ASSIGN(const DevT dev, scsi_.number(name));
-  return flush_device(ctx, node, dev);
 }
 
 }  // namespace hawser

@@ -55,6 +55,7 @@ struct Map {
   int open_count = 0;
   bool is_suspended = false;
   bool is_read_only = false;
+  bool is_closing = false;    // It goes when its last opener closes it.
   std::string target_type{};  // "multipath", or "error" after a wipe; empty: no table.
   MapTable table{};           // Meaningful if target_type is "multipath".
   std::vector<MapPathStatus> paths{};

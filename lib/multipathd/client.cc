@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
+#include <utility>
 
 #include "base/unique_fd.h"
 #include "os/poll.h"
@@ -99,19 +100,37 @@ PathOffer parse_add_path(std::string_view answer) {
   return PathOffer::undecided;
 }
 
+namespace {
+
+// Takes the first line of `answer`: a device, blanks, and the rest without blanks at its end.
+std::pair<std::string_view, std::string_view> take_line(std::string_view& answer) {
+  std::string_view line = answer.substr(0, answer.find('\n'));
+  answer.remove_prefix(std::min(answer.size(), line.size() + 1));
+  while (line.ends_with(' '))
+    line.remove_suffix(1);
+  const std::size_t space = line.find(' ');
+  if (space == line.npos) return {line, {}};
+  return {line.substr(0, space), line.substr(line.find_first_not_of(' ', space))};
+}
+
+}  // namespace
+
 std::optional<std::string> parse_path_wwid(std::string_view answer, std::string_view device) {
   while (!answer.empty()) {
-    const std::string_view line = answer.substr(0, answer.find('\n'));
-    answer.remove_prefix(std::min(answer.size(), line.size() + 1));
-    const std::size_t space = line.find(' ');
-    if (space == line.npos || line.substr(0, space) != device) continue;
-    std::string_view wwid = line.substr(space + 1);
-    while (wwid.ends_with(' '))
-      wwid.remove_suffix(1);
+    const auto [name, wwid] = take_line(answer);
+    if (name != device) continue;
     if (wwid.empty() || wwid == "[undef]" || wwid.size() > 127) return std::nullopt;
     return std::string(wwid);
   }
   return std::nullopt;
+}
+
+bool parse_has_path(std::string_view answer, std::string_view device, std::string_view hctl) {
+  while (!answer.empty()) {
+    const auto [name, address] = take_line(answer);
+    if (name == device && address == hctl) return true;
+  }
+  return false;
 }
 
 }  // namespace hawser

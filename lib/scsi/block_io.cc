@@ -9,9 +9,7 @@
 
 #include <cerrno>
 #include <cstdlib>
-#include <fstream>
 #include <memory>
-#include <sstream>
 
 #include "base/unique_fd.h"
 #include "os/bounded.h"
@@ -20,7 +18,6 @@ namespace hawser {
 namespace {
 
 constexpr std::size_t kProbeBytes = 4096;  // A multiple of every logical block size in use.
-constexpr std::size_t kLinesMax = 65536;
 
 Result<UniqueFd> open_device(const std::string& node, const DevT& dev, int flags) {
   UniqueFd fd(::open(node.c_str(), flags | O_CLOEXEC));
@@ -47,15 +44,14 @@ Status read_block(const std::string& node, const DevT& dev) {
 }
 
 Status sync_and_close(const std::string& node, const DevT& dev) {
-  Result<UniqueFd> fd = open_device(node, dev, O_RDWR);
-  const int refusal = fd ? 0 : fd.error().sys_errno();
-  // Nothing can be dirty on a device that is read-only, but the target's cache may be.
-  if (refusal == EROFS || refusal == EACCES) fd = open_device(node, dev, O_RDONLY);
-  if (!fd) return std::move(fd).error();
-  if (::fsync(fd->get()) != 0) {
-    return Error::from_errno(errno, "fsync " + node + ": writes were lost");
+  // For reading, which is enough to fsync: the close of a writer would have udev probe the device
+  // again, and whoever removes it next would wait for that.
+  HAWSER_TRY_ASSIGN(UniqueFd fd, open_device(node, dev, O_RDONLY));
+  if (::fsync(fd.get()) != 0) {
+    return Error(Errc::data_at_risk,
+                 Error::from_errno(errno, "writes were lost: fsync " + node).message());
   }
-  if (::close(fd->release()) != 0) return Error::from_errno(errno, "close " + node);
+  if (::close(fd.release()) != 0) return Error::from_errno(errno, "close " + node);
   return ok();
 }
 
@@ -79,24 +75,11 @@ Status set_read_only(const Ctx& ctx, const std::string& node, const DevT& dev, b
   });
 }
 
-Result<std::vector<std::string>> users_of(const std::string& proc, const DevT& dev) {
-  // Field 3 is the device, field 5 the mount point. Source: proc(5).
-  std::ifstream mounts(proc + "/self/mountinfo");
-  if (!mounts) return Error(Errc::io, "read " + proc + "/self/mountinfo");
-  std::vector<std::string> users;
-  std::string line;
-  for (std::size_t count = 0; std::getline(mounts, line); ++count) {
-    if (count == kLinesMax) return Error(Errc::exhausted, "over 65536 mounts");
-    std::istringstream fields(line);
-    std::string id;
-    std::string parent;
-    std::string device;
-    std::string root;
-    std::string where;
-    fields >> id >> parent >> device >> root >> where;
-    if (device == to_string(dev)) users.push_back("mounted on " + where);
-  }
-  return users;
+Status try_exclusive(const Ctx& ctx, const std::string& node, const DevT& dev) {
+  return run_bounded(ctx, "open " + node, [node, dev]() -> Status {
+    HAWSER_TRY(open_device(node, dev, O_RDONLY | O_EXCL));
+    return ok();
+  });
 }
 
 }  // namespace hawser

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <string>
-#include <vector>
 
 #include "hawser/ctx.h"
 
@@ -16,14 +15,17 @@ namespace hawser {
 Status probe_read(const Ctx& ctx, const std::string& node, const DevT& dev);
 
 // Opens, fsyncs and closes. The first fsync after a lost write is the only one that tells.
-// Errors: io (writes were lost), deadline_exceeded (outcome unknown), as above.
+// Errors: data_at_risk (the device has lost writes: to ask again would be to hear of nothing),
+// deadline_exceeded (outcome unknown), as above.
 Status flush_device(const Ctx& ctx, const std::string& node, const DevT& dev);
 
 // Makes a block device read-only, or writable again, for whoever writes through its node, whatever
 // others say of it afterwards. Errors: io, not_found, identity_mismatch, deadline_exceeded.
 Status set_read_only(const Ctx& ctx, const std::string& node, const DevT& dev, bool is_read_only);
 
-// Where a block device is mounted or swapped on, in words. `proc` is /proc.
-Result<std::vector<std::string>> users_of(const std::string& proc, const DevT& dev);
+// Opens for exclusive use and closes: what is mounted, swapped on or part of another device cannot
+// be opened so, whoever did it, and however hidden. Nothing is read or written.
+// Errors: busy (somebody claims it), and as above.
+Status try_exclusive(const Ctx& ctx, const std::string& node, const DevT& dev);
 
 }  // namespace hawser

@@ -1,5 +1,9 @@
 // Everything that can go wrong, once and twice, while a volume is detached. Afterwards it is still
 // attached as a whole, or gone without a trace; and data is never given up silently.
+#include <cstdio>
+
+#include <gmock/gmock.h>
+
 #include "sim/walk.h"
 
 namespace hawser {
@@ -97,6 +101,239 @@ TEST(DetachSimTest, a_lun_that_shows_another_unit_now_is_left_alone) {
 
   EXPECT_EQ(world.devices.size(), 1u);
   EXPECT_EQ(world.sessions.size(), 1u);  // It has a device that is not ours.
+}
+
+// --- data, and those who hold it
+// ------------------------------------------------------------------
+
+Result<DetachReport> detach_once(SimWorld& world, const std::string& id,
+                                 const DetachOptions& options = {}) {
+  Choices choices;
+  choices.next_run();
+  Faults faults(choices, 0);
+  SimProcess process(world, faults);
+  return detach(process.ctx(), process.environment(), id, options);
+}
+
+Result<RecoverReport> recover_once(SimWorld& world) {
+  Choices choices;
+  choices.next_run();
+  Faults faults(choices, 0);
+  SimProcess process(world, faults);
+  return recover(process.ctx(), process.environment());
+}
+
+void cut_all_paths(SimWorld& world) {
+  for (const auto& [sid, session] : world.sessions)
+    world.dead_portals.insert(session.address);
+  for (auto& [uuid, map] : world.maps) {
+    for (MapPathStatus& path : map.paths)
+      path.is_active = false;
+  }
+}
+
+// Whatever goes wrong besides, what cannot be flushed stays attached as a whole.
+void run_kept(const char* name, const Attached& start) {
+  SCOPED_TRACE(name);
+  const int runs = walk(
+      start.world, 1,
+      [&](SimProcess& process, SimWorld&) {
+        const Result<DetachReport> done =
+            detach(process.ctx(), process.environment(), start.id, {});
+        EXPECT_FALSE(done);
+      },
+      [&](SimWorld& world, bool) {
+        EXPECT_TRUE(recover_in_good_weather(world, start.id));
+        EXPECT_EQ(world.picture(), start.world.picture());
+      });
+  std::printf("%-28s %7d runs\n", name, runs);
+  EXPECT_GT(runs, 30);
+}
+
+// Keeps: D4
+TEST(DetachSimTest, without_a_path_nothing_is_removed_whatever_else_fails) {
+  Attached start = attached(sim_world(), sim_spec(2), {});
+  cut_all_paths(start.world);
+  run_kept("no_path", start);
+}
+
+// Keeps: D4
+TEST(DetachSimTest, a_flush_that_hangs_meets_the_deadline_and_nothing_is_removed) {
+  Attached start = attached(sim_world(), sim_spec(2), {});
+  start.world.flush_hangs = true;
+  run_kept("flush_hangs", start);
+  const Result<DetachReport> done = detach_once(start.world, start.id);
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().code(), Errc::data_at_risk);
+}
+
+// Keeps: D4, D6
+TEST(DetachSimTest, lost_writes_are_said_and_are_not_asked_for_again) {
+  Attached start = attached(sim_world(), sim_spec(2), {});
+  start.world.lost = {kUnit};
+  SimWorld world = start.world;
+  const Result<DetachReport> first = detach_once(world, start.id);
+  ASSERT_FALSE(first);
+  EXPECT_EQ(first.error().code(), Errc::data_at_risk);
+  EXPECT_EQ(world.picture(), start.world.picture());
+  EXPECT_THAT(first.error().message(), testing::Not(testing::HasSubstr("tries")));
+
+  const Result<DetachReport> second = detach_once(world, start.id);
+  ASSERT_TRUE(second);
+  ASSERT_FALSE(second->warnings.empty());
+  EXPECT_THAT(second->warnings.front(), testing::HasSubstr("writes were lost"));
+  EXPECT_EQ(world.picture(), start.before.picture());
+}
+
+// Keeps: D6
+TEST(DetachSimTest, a_path_that_comes_back_within_the_deadline_is_flushed_through) {
+  Attached start = attached(sim_world(), sim_spec(2), {});
+  cut_all_paths(start.world);
+  start.world.portals_back_ms = start.world.uptime_ms + 20'000;
+  const Result<DetachReport> done = detach_once(start.world, start.id);
+  ASSERT_TRUE(done) << done.error().message();
+  EXPECT_TRUE(done->flushed);
+  EXPECT_TRUE(start.world.dirty.empty());
+  EXPECT_EQ(start.world.picture(), start.before.picture());
+}
+
+// Keeps: D6
+TEST(DetachSimTest, tries_get_rarer_and_only_the_last_cause_is_said) {
+  Attached start = attached(sim_world(), sim_spec(2), {});
+  cut_all_paths(start.world);
+  const Result<DetachReport> done = detach_once(start.world, start.id);
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().code(), Errc::data_at_risk);
+  // In 60 s a fixed scale of 200 ms would be 300 tries, and one of 4 s would be 15.
+  unsigned tries = 0;
+  const std::string& text = done.error().message();
+  const std::size_t at = text.find(", after ");
+  ASSERT_NE(at, text.npos) << text;
+  ASSERT_EQ(std::sscanf(text.c_str() + at, ", after %u tries", &tries), 1);
+  EXPECT_GT(tries, 12u);
+  EXPECT_LT(tries, 45u);
+}
+
+// Keeps: D5
+TEST(DetachSimTest, force_cleans_without_a_path_and_one_fault_changes_that_to_nothing_else) {
+  Attached start = attached(sim_world(), sim_spec(2), {.node_record = true});
+  cut_all_paths(start.world);
+  start.world.stuck_nodes = {"dm-0"};
+  const std::string before = start.before.picture();
+  int kept = 0;
+  const int runs = walk(
+      start.world, 1,
+      [&](SimProcess& process, SimWorld& world) {
+        const Result<DetachReport> done =
+            detach(process.ctx(), process.environment(), start.id, {.force = true});
+        if (done && done->leftovers.empty()) {
+          EXPECT_EQ(world.picture(), before);
+          EXPECT_TRUE(done->data_at_risk);
+          EXPECT_FALSE(done->flushed);
+        } else if (!done && done.error().outcome() == Outcome::unchanged) {
+          EXPECT_EQ(world.picture(), start.world.picture()) << done.error().message();
+        }
+      },
+      [&](SimWorld& world, bool) {
+        if (!recover_in_good_weather(world, start.id)) {
+          EXPECT_EQ(world.picture(), before);
+          return;
+        }
+        ++kept;
+        EXPECT_EQ(world.picture(), start.world.picture());
+      });
+  std::printf("%-28s %7d runs, kept in %d\n", "forced", runs, kept);
+  EXPECT_GT(runs, 50);
+  EXPECT_GT(kept, 0);
+  EXPECT_LT(kept, runs);
+}
+
+// Keeps: D5, D9
+TEST(DetachSimTest, force_leaves_a_map_to_whoever_has_it_open_and_recover_ends_it) {
+  Attached start = attached(sim_world(), sim_spec(2), {});
+  SimWorld& world = start.world;
+  world.open_nodes = {"dm-0"};
+  const Result<DetachReport> done = detach_once(world, start.id, {.force = true});
+  ASSERT_TRUE(done) << done.error().message();
+  EXPECT_TRUE(done->data_at_risk);
+  ASSERT_EQ(done->leftovers.size(), 1u);
+  EXPECT_THAT(done->leftovers.front(), testing::HasSubstr("qemu (pid 7)"));
+  EXPECT_TRUE(world.devices.empty());
+  EXPECT_TRUE(world.sessions.empty());
+  EXPECT_TRUE(world.maps.begin()->second.is_closing);
+
+  const Result<RecoverReport> early = recover_once(world);
+  ASSERT_TRUE(early);
+  ASSERT_EQ(early->failed.size(), 1u);
+  EXPECT_THAT(early->failed.front().error.message(), testing::HasSubstr("qemu (pid 7)"));
+
+  world.open_nodes.clear();
+  world.maps.clear();  // The kernel's part, at the last close.
+  const Result<RecoverReport> late = recover_once(world);
+  ASSERT_TRUE(late);
+  EXPECT_TRUE(late->failed.empty());
+  EXPECT_EQ(world.picture(), start.before.picture());
+}
+
+// Keeps: D7
+TEST(DetachSimTest, who_uses_it_is_named_and_nothing_is_touched) {
+  for (const bool is_map : {true, false}) {
+    const AttachOptions options{.multipath = is_map ? Multipath::preferred : Multipath::off};
+    Attached start = attached(sim_world(), sim_spec(1), options);
+    const std::string node = is_map ? "dm-0" : start.world.devices.begin()->first;
+    SimWorld open = start.world;
+    open.open_nodes = {node};
+    const Result<DetachReport> opened = detach_once(open, start.id);
+    ASSERT_FALSE(opened);
+    EXPECT_EQ(opened.error().code(), Errc::busy);
+    EXPECT_THAT(opened.error().message(), testing::HasSubstr("qemu (pid 7)"));
+    EXPECT_EQ(open.picture(), start.world.picture());
+
+    SimWorld held = start.world;
+    held.held_nodes = {node};
+    const std::int64_t before_ms = held.uptime_ms;
+    const Result<DetachReport> mounted = detach_once(held, start.id);
+    ASSERT_FALSE(mounted);
+    EXPECT_THAT(mounted.error().message(), testing::HasSubstr("mounted on /srv"));
+    EXPECT_LT(held.uptime_ms - before_ms, 1000);  // At once: a mount does not pass.
+    EXPECT_EQ(held.picture(), start.world.picture());
+  }
+}
+
+// Keeps: D2
+TEST(DetachSimTest, what_comes_back_is_removed_again) {
+  for (const bool is_map : {true, false}) {
+    const AttachOptions options{.multipath = is_map ? Multipath::preferred : Multipath::off};
+    Attached start = attached(sim_world(), sim_spec(2), options);
+    start.world.map_comebacks = is_map ? 3 : 0;
+    start.world.device_comebacks = 2;
+    const Result<DetachReport> done = detach_once(start.world, start.id);
+    ASSERT_TRUE(done) << done.error().message();
+    EXPECT_EQ(start.world.map_comebacks, 0u);
+    EXPECT_EQ(start.world.device_comebacks, 0u);
+    EXPECT_EQ(start.world.picture(), start.before.picture());
+  }
+}
+
+// Keeps: D8
+TEST(DetachSimTest, the_last_of_two_volumes_removes_the_node_record) {
+  SimWorld world = sim_world();
+  attach_in_good_weather(world, sim_spec(2, 1), {.node_record = true});
+  attach_in_good_weather(world, sim_spec(2, 2), {.node_record = true});
+  detach_in_good_weather(world, attachment_id(sim_spec(2, 1)));
+  EXPECT_EQ(world.node_records.size(), 2u);
+  detach_in_good_weather(world, attachment_id(sim_spec(2, 2)));
+  EXPECT_EQ(world.picture(), sim_world().picture());
+}
+
+// Keeps: D8
+TEST(DetachSimTest, a_node_record_that_was_there_stays) {
+  SimWorld before = sim_world();
+  before.node_records.insert(std::string(kTarget) + ",10.0.1.2,default");
+  Attached start = attached(before, sim_spec(2), {.node_record = true});
+  EXPECT_EQ(start.world.node_records.size(), 2u);
+  detach_in_good_weather(start.world, start.id);
+  EXPECT_EQ(start.world.picture(), before.picture());
 }
 
 }  // namespace

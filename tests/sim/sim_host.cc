@@ -49,23 +49,48 @@ std::unique_ptr<Crew> SimHost::crew() { return std::make_unique<SimCrew>(); }
 
 // Every call takes a little time, so that a loop that waits for ever meets its deadline.
 Status SimHost::enter(const Ctx& ctx) {
-  clock_.advance(std::chrono::milliseconds(1));
-  ++world_.uptime_ms;
+  advance(std::chrono::milliseconds(1));
   return ctx.check();
+}
+
+void SimHost::advance(std::chrono::milliseconds time) {
+  clock_.advance(time);
+  world_.uptime_ms += time.count();
+  if (world_.portals_back_ms != 0 && world_.uptime_ms >= world_.portals_back_ms) {
+    world_.dead_portals.clear();
+  }
+}
+
+// What hangs until the caller gives up.
+void SimHost::wait_for_ever(const Ctx& ctx) {
+  advance(std::chrono::ceil<std::chrono::milliseconds>(ctx.left()));
 }
 
 Status SimHost::pause(const Ctx& ctx, std::chrono::milliseconds time) {
   HAWSER_TRY(enter(ctx));
   HAWSER_TRY(faults_.look());
-  clock_.advance(time);
-  world_.uptime_ms += time.count();
+  advance(time);
   land_logins();
+  bring_back();
   return ctx.check();
 }
 
 void SimHost::land_logins() {
   for (Session& session : std::exchange(world_.logins_in_flight, {}))
     world_.sessions[session.sid] = session;
+}
+
+// What others had under way while we removed things.
+void SimHost::bring_back() {
+  if (world_.map_comebacks > 0 && world_.removed_map) {
+    --world_.map_comebacks;
+    world_.maps.emplace(world_.removed_map->uuid, *world_.removed_map);
+    world_.removed_map.reset();
+  }
+  if (world_.device_comebacks > 0 && world_.devices.empty() && !world_.sessions.empty()) {
+    --world_.device_comebacks;
+    add_device(world_.sessions.begin()->second, 1);
+  }
 }
 
 Status SimHost::check_ready(const Ctx& ctx, Multipath) {
@@ -316,7 +341,9 @@ Status SimHost::remove_device(const Ctx& ctx, const ScsiDevice& device) {
 Status SimHost::probe(const Ctx& ctx, const ScsiDevice& device) {
   HAWSER_TRY(enter(ctx));
   HAWSER_TRY(faults_.look());
-  if (world_.is_dead(device.sid)) return Error(Errc::io, device.name + " does not answer");
+  if (!world_.sessions.contains(device.sid) || world_.is_dead(device.sid)) {
+    return Error(Errc::unavailable, device.name + " is blocked");
+  }
   if (unit_behind(device).empty()) return Error(Errc::io, "nothing answers");
   return ok();
 }
@@ -397,10 +424,41 @@ Status SimHost::resume_map(const Ctx& ctx, const std::string& uuid) {
   });
 }
 
+bool SimHost::is_open(const std::string& node) const {
+  return world_.open_nodes.contains(node) || world_.stuck_nodes.contains(node);
+}
+
+namespace {
+std::string node_of(const Map& map) { return "dm-" + std::to_string(map.minor); }
+}  // namespace
+
+void SimHost::erase_map(const std::string& uuid) {
+  const auto map = world_.maps.find(uuid);
+  if (map == world_.maps.end()) return;
+  world_.removed_map = map->second;
+  world_.maps.erase(map);
+}
+
 Status SimHost::remove_map(const Ctx& ctx, const std::string& uuid) {
   HAWSER_TRY(enter(ctx));
+  const auto map = world_.maps.find(uuid);
+  if (map != world_.maps.end() && is_open(node_of(map->second))) {
+    wait_for_ever(ctx);
+    return Error(Errc::busy, "map is open");
+  }
   return faults_.change([&]() -> Status {
-    world_.maps.erase(uuid);
+    erase_map(uuid);
+    return ok();
+  });
+}
+
+Status SimHost::remove_map_when_closed(const Ctx& ctx, const std::string& uuid) {
+  HAWSER_TRY(enter(ctx));
+  return faults_.change([&]() -> Status {
+    const auto map = world_.maps.find(uuid);
+    if (map == world_.maps.end()) return ok();
+    map->second.is_closing = is_open(node_of(map->second));
+    if (!map->second.is_closing) erase_map(uuid);
     return ok();
   });
 }
@@ -412,6 +470,7 @@ Status SimHost::wipe_map(const Ctx& ctx, const std::string& uuid) {
     if (map == world_.maps.end()) return ok();
     map->second.target_type = "error";
     map->second.paths.clear();
+    world_.stuck_nodes.erase(node_of(map->second));
     return ok();
   });
 }
@@ -447,6 +506,12 @@ Status SimHost::announce_size(const Ctx& ctx, const Map&) {
   return faults_.look();
 }
 
+Result<bool> SimHost::is_known_to_multipathd(const Ctx& ctx, const std::vector<ScsiDevice>&) {
+  HAWSER_TRY(enter(ctx));
+  HAWSER_TRY(faults_.look());
+  return world_.map_comebacks > 0;
+}
+
 Result<bool> SimHost::knows_wwid(const Ctx& ctx, const std::string& wwid) {
   HAWSER_TRY(enter(ctx));
   HAWSER_TRY(faults_.look());
@@ -469,22 +534,59 @@ Status SimHost::forget_wwid(const Ctx& ctx, const std::string& wwid) {
   });
 }
 
-Result<std::vector<std::string>> SimHost::holders(const Ctx& ctx, const std::string&) {
+Result<std::vector<std::string>> SimHost::holders(const Ctx& ctx, const std::string& device) {
   HAWSER_TRY(enter(ctx));
   HAWSER_TRY(faults_.look());
+  if (world_.held_nodes.contains(device)) return std::vector<std::string>{"mounted on /srv"};
   return std::vector<std::string>{};
 }
 
-Status SimHost::wait_until_unused(const Ctx& ctx, const std::string&) {
+Result<std::vector<std::string>> SimHost::openers(const Ctx& ctx, const std::string& device) {
   HAWSER_TRY(enter(ctx));
-  return faults_.look();
+  HAWSER_TRY(faults_.look());
+  if (is_open(device)) return std::vector<std::string>{"qemu (pid 7)"};
+  return std::vector<std::string>{};
 }
 
-Status SimHost::flush(const Ctx& ctx, const std::string&) {
+Status SimHost::wait_until_unused(const Ctx& ctx, const std::string& device) {
   HAWSER_TRY(enter(ctx));
+  HAWSER_TRY(faults_.look());
+  if (!is_open(device) && !world_.held_nodes.contains(device)) return ok();
+  wait_for_ever(ctx);
+  return Error(Errc::busy, device + " stayed open");
+}
+
+bool SimHost::has_live_path(const std::string& node) const {
+  for (const auto& [name, device] : world_.devices) {
+    const auto session = world_.sessions.find(device.sid);
+    if (session == world_.sessions.end()) continue;
+    if (world_.dead_portals.contains(session->second.address)) continue;
+    if (name == node) return true;
+    for (const auto& [uuid, map] : world_.maps) {
+      if (node_of(map) != node) continue;
+      for (const MapPathStatus& path : map.paths) {
+        if (path.is_active && path.dev == device.dev) return true;
+      }
+    }
+  }
+  return false;
+}
+
+Status SimHost::flush(const Ctx& ctx, const std::string& device) {
+  HAWSER_TRY(enter(ctx));
+  HAWSER_ASSERT(has_live_path(device));  // Or the real one would hang for good.
+  if (world_.flush_hangs) {
+    wait_for_ever(ctx);
+    return Error(Errc::deadline_exceeded, "flush").with(Outcome::unknown);
+  }
   return faults_.change([&]() -> Status {
+    if (world_.lost.empty()) {
+      world_.dirty.clear();
+      return ok();
+    }
+    world_.lost.clear();  // The kernel says so once.
     world_.dirty.clear();
-    return ok();
+    return Error(Errc::data_at_risk, "writes were lost");
   });
 }
 
@@ -504,7 +606,7 @@ class SimLogFile final : public LogFile {
     if (is_broken_) return Error(Errc::io, "the tail of the log is unknown");
     record.seq = records_.size() + 1;
     Status appended = faults_.change([&]() -> Status {
-      if (!is_removed_) world_.logs[id_].push_back(record);
+      world_.logs[id_].push_back(record);
       return ok();
     });
     is_broken_ = !appended;
@@ -516,7 +618,6 @@ class SimLogFile final : public LogFile {
     is_removed_ = true;
     return faults_.change([&]() -> Status {
       world_.logs.erase(id_);
-      is_removed_ = true;  // What is written now goes to a file without a name.
       return ok();
     });
   }
@@ -529,7 +630,6 @@ class SimLogFile final : public LogFile {
   const std::string id_;
   std::vector<Record> records_;
   bool is_broken_ = false;
-  bool is_removed_ = false;
 };
 
 class SimLock final : public NamedLock {

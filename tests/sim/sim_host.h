@@ -59,6 +59,7 @@ class SimHost final : public Host {
                     std::uint64_t sectors) override;
   Status resume_map(const Ctx& ctx, const std::string& uuid) override;
   Status remove_map(const Ctx& ctx, const std::string& uuid) override;
+  Status remove_map_when_closed(const Ctx& ctx, const std::string& uuid) override;
   Status wipe_map(const Ctx& ctx, const std::string& uuid) override;
   Status reinstate_path(const Ctx& ctx, const std::string& uuid, const DevT& dev) override;
   Status wait_for_udev(const Ctx& ctx, const std::string& uuid) override;
@@ -66,17 +67,26 @@ class SimHost final : public Host {
 
   Result<PathVerdict> offer_path(const Ctx& ctx, const ScsiDevice& device) override;
   Status announce_size(const Ctx& ctx, const Map& map) override;
+  Result<bool> is_known_to_multipathd(const Ctx& ctx,
+                                      const std::vector<ScsiDevice>& devices) override;
   Result<bool> knows_wwid(const Ctx& ctx, const std::string& wwid) override;
   Status remember_wwid(const Ctx& ctx, const std::string& wwid) override;
   Status forget_wwid(const Ctx& ctx, const std::string& wwid) override;
   Result<std::vector<std::string>> claims(const Ctx& ctx, const ScsiDevice& device) override;
   Result<std::vector<std::string>> holders(const Ctx& ctx, const std::string& device) override;
-  Status wait_until_unused(const Ctx& ctx, const std::string& uuid) override;
-  Status flush(const Ctx& ctx, const std::string& node) override;
+  Result<std::vector<std::string>> openers(const Ctx& ctx, const std::string& device) override;
+  Status wait_until_unused(const Ctx& ctx, const std::string& device) override;
+  Status flush(const Ctx& ctx, const std::string& device) override;
 
  private:
   Status enter(const Ctx& ctx);
+  void advance(std::chrono::milliseconds time);
+  void wait_for_ever(const Ctx& ctx);
   void land_logins();
+  void bring_back();
+  bool is_open(const std::string& node) const;
+  bool has_live_path(const std::string& node) const;
+  void erase_map(const std::string& uuid);
   void add_device(const Session& session, std::uint32_t lun);
   // The unit that is behind a device now; empty if there is none.
   std::string unit_behind(const ScsiDevice& device) const;

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -34,6 +35,18 @@ struct SimWorld {
   std::set<std::string> dirty{};  // Units with data that has not reached the target.
 
   std::string boot_id = "boot-1";
+
+  // --- what makes a detach hard; nodes are "dm-0" or the name of a device ---
+  std::int64_t portals_back_ms = 0;     // Uptime at which the dead portals answer again; 0: never.
+  std::set<std::string> lost{};         // Units with a lost write that nobody has heard of.
+  std::set<std::string> open_nodes{};   // Somebody has them open and does not let go.
+  std::set<std::string> stuck_nodes{};  // Somebody is stuck in I/O on them until it fails.
+  std::set<std::string> held_nodes{};   // Mounted.
+  bool flush_hangs = false;
+  unsigned map_comebacks = 0;     // How often multipathd makes a removed map again.
+  unsigned device_comebacks = 0;  // How often a scan under way brings a removed device.
+  std::optional<Map> removed_map{};
+
   std::uint32_t next_sid = 1;
   std::uint32_t next_minor = 0;
   std::int64_t uptime_ms = 1000;

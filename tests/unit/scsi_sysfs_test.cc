@@ -2,11 +2,14 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <filesystem>
 #include <thread>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "scsi/block_io.h"
+#include "scsi/block_users.h"
 #include "scsi/device.h"
 #include "support/temp_tree.h"
 #include "sysfs/iscsi.h"
@@ -248,9 +251,27 @@ TEST_F(ScsiSysfsTest, mounts_are_found_by_device_number) {
   tree_.write("proc/self/mountinfo",
               "36 35 8:16 / /srv/data rw,noatime master:1 - ext4 /dev/sdb rw\n"
               "37 35 8:161 / /srv/other rw - ext4 /dev/x rw\n");
-  const auto users = users_of(tree_.path("proc"), {.major = 8, .minor = 16});
+  const auto users = mounts_of(ctx(), tree_.path("proc"), {{.major = 8, .minor = 16}});
   ASSERT_TRUE(users);
   EXPECT_EQ(*users, std::vector<std::string>{"mounted on /srv/data"});
+}
+
+TEST_F(ScsiSysfsTest, mounts_of_other_namespaces_are_found_once) {
+  tree_.write("proc/self/mountinfo", "");
+  for (const char* pid : {"77", "78", "79"}) {
+    const std::string process = std::string("proc/") + pid;
+    tree_.write(process + "/mountinfo", "36 35 8:17 / /inside rw - ext4 /dev/sdb1 rw\n");
+    tree_.write(process + "/comm", "guest\n");
+    tree_.write(process + "/ns/empty", "");
+    const char* space = *(pid + 1) == '9' ? "mnt:[3]" : "mnt:[2]";
+    std::filesystem::create_symlink(space, tree_.path(process + "/ns/mnt"));
+  }
+  const auto users =
+      mounts_of(ctx(), tree_.path("proc"), {{.major = 8, .minor = 16}, {.major = 8, .minor = 17}});
+  ASSERT_TRUE(users);
+  EXPECT_EQ(users->size(), 2u);  // One for each namespace, whoever of its processes comes first.
+  for (const std::string& user : *users)
+    EXPECT_THAT(user, testing::StartsWith("mounted on /inside in the mount namespace of guest"));
 }
 
 TEST_F(ScsiSysfsTest, io_goes_only_to_the_device_that_is_meant) {

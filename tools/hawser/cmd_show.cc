@@ -10,7 +10,7 @@ Result<JoinOptions> join_options(const Run& run) {
   JoinOptions options{.login_timeout = run.invocation.login_timeout};
   const std::string& file = run.invocation.spec.chap_file;
   if (file.empty()) return options;
-  HAWSER_TRY_ASSIGN(options.chap, read_chap_file(run.ctx, file));
+  HAWSER_TRY_ASSIGN(options.chap, read_chap_file(run.ctx, "--chap-file", file));
   return options;
 }
 

@@ -1,0 +1,236 @@
+#include "engine/flush.h"
+
+#include <algorithm>
+#include <random>
+#include <utility>
+
+#include "engine/take_down.h"
+
+namespace hawser {
+namespace {
+
+using namespace std::chrono_literals;
+
+// A path that does not answer a small read for this long is not one to flush through.
+constexpr auto kProbeBudget = 5s;
+
+// After this an opener is no udev probe in passing, and whoever waits should know for whom.
+constexpr auto kPassingBudget = 3s;
+
+// What is kept of the deadline for saying who it was, and whether the data is at risk.
+constexpr auto kLookBudget = 3s;
+
+std::string join(const std::vector<std::string>& words) {
+  std::string joined;
+  for (const std::string& word : words)
+    joined += (joined.empty() ? "" : ", ") + word;
+  return joined;
+}
+
+// Exponential, with jitter, so that hosts that lost the same storage do not come back in step.
+class Backoff {
+ public:
+  explicit Backoff(std::size_t seed)
+      : random_(static_cast<std::minstd_rand::result_type>(seed % std::minstd_rand::modulus)) {}
+
+  std::chrono::milliseconds next() {
+    std::uniform_int_distribution<std::chrono::milliseconds::rep> jitter(base_.count() / 2,
+                                                                         base_.count() * 3 / 2);
+    base_ = std::min<std::chrono::milliseconds>(2 * base_, kLongest);
+    return std::chrono::milliseconds(jitter(random_));
+  }
+
+ private:
+  static constexpr std::chrono::milliseconds kLongest{4000};
+
+  std::minstd_rand random_;
+  std::chrono::milliseconds base_{200};
+};
+
+// Whatever the reason was, to the caller it means that data could be lost.
+Error at_risk(const Error& cause, const std::string& doing) {
+  return Error(Errc::data_at_risk, doing + ": " + cause.message()).with(Stage::flush);
+}
+
+// Device-mapper does not take back a path that failed, and without multipathd nobody does. It is
+// compared first: what answers may be another unit by now.
+Status put_back(const Ctx& ctx, Operation& operation, const LogState& state, const Map& map,
+                const ScsiDevice& device) {
+  Host& host = operation.host();
+  HAWSER_TRY(host.rescan(ctx, device));
+  HAWSER_TRY_ASSIGN(const std::vector<ScsiDevice> devices, host.devices(ctx, device.sid));
+  const auto now = std::find_if(devices.begin(), devices.end(),
+                                [&](const ScsiDevice& d) { return d.dev == device.dev; });
+  if (now == devices.end()) return Error(Errc::not_found, device.name + " is gone");
+  if (!same_unit(now->identity, state.identity)) {
+    return Error(Errc::identity_mismatch, device.name + " shows another unit now");
+  }
+  operation.tell(Event::Level::info, "path.back", device.name + " answers again");
+  return host.reinstate_path(ctx, map.uuid, device.dev);
+}
+
+Status prove_path(const Ctx& ctx, Operation& operation, const LogState& state,
+                  const std::optional<Map>& map, const ScsiDevice& device) {
+  HAWSER_TRY(operation.host().probe(ctx.within(kProbeBudget), device));
+  if (!map) return ok();
+  const bool is_active = std::any_of(
+      map->paths.begin(), map->paths.end(),
+      [&](const MapPathStatus& path) { return path.dev == device.dev && path.is_active; });
+  return is_active ? ok() : put_back(ctx, operation, state, *map, device);
+}
+
+// Nobody flushes into a void: fsync on a map without paths would hang, and cannot be interrupted.
+// All are asked at once; the first that answers will do.
+Status prove_a_path(const Ctx& ctx, Operation& operation, const LogState& state,
+                    const Subject& subject) {
+  std::optional<Map> map;
+  if (subject.map) {
+    HAWSER_TRY_ASSIGN(map, operation.host().find_map(ctx, subject.map->uuid));
+    if (!map) return Error(Errc::not_found, "map " + subject.map->uuid + " is gone");
+  }
+  Mutex mutex;
+  bool is_proven = false;
+  std::optional<Error> cause;
+  const std::unique_ptr<Crew> crew = operation.host().crew();
+  for (const ScsiDevice& device : subject.devices) {
+    if (map && !map->has_path(device.dev)) continue;
+    crew->start(ctx, [&, device](const Ctx& task_ctx) {
+      Status proven = prove_path(task_ctx, operation, state, map, device);
+      const MutexLock lock(mutex);
+      is_proven = is_proven || proven;
+      if (!proven && !cause) cause = std::move(proven).error();
+    });
+  }
+  for (;;) {
+    const Result<bool> more = crew->wait_one(ctx);
+    const MutexLock lock(mutex);
+    if (is_proven) break;
+    if (!more) return more.error();
+    if (!*more) return cause ? *cause : Error(Errc::unavailable, "it has no path");
+  }
+  crew->request_stop();
+  return ok();
+}
+
+Status flush_nodes(const Ctx& ctx, Operation& operation, const Subject& subject) {
+  for (const std::string& node : subject.nodes())
+    HAWSER_TRY(operation.host().flush(ctx, node));
+  return ok();
+}
+
+// Who keeps `node` busy, when waiting was in vain.
+Error in_use(const Ctx& ctx, Operation& operation, const std::string& node) {
+  std::vector<std::string> who;
+  const auto take = [&](const Result<std::vector<std::string>>& found, const char* doing) {
+    if (!found) return;
+    for (const std::string& one : *found)
+      who.push_back(doing + one);
+  };
+  take(operation.host().holders(ctx, node), "");
+  take(operation.host().openers(ctx, node), "opened by ");
+  if (who.empty()) who.emplace_back("something that cannot be found has it open");
+  return Error(Errc::busy, node + " is in use: " + join(who));
+}
+
+// Whoever waits for a map without paths to take his data closes it only when a path is put back.
+void help_openers(const Ctx& ctx, Operation& operation, const LogState& state,
+                  const Subject& subject) {
+  if (!subject.map) return;
+  const Result<std::optional<Map>> map = operation.host().find_map(ctx, subject.map->uuid);
+  if (!map || !*map) return;
+  const bool has_path = std::any_of((*map)->paths.begin(), (*map)->paths.end(),
+                                    [](const MapPathStatus& path) { return path.is_active; });
+  if (!has_path) (void)prove_a_path(ctx, operation, state, subject);  // Tried again by and by.
+}
+
+Status wait_for_openers(const Ctx& ctx, Operation& operation, const LogState& state,
+                        const Subject& subject, const std::string& node) {
+  Host& host = operation.host();
+  for (bool is_told = false;; is_told = true) {
+    const Status passed = host.wait_until_unused(ctx.within(kPassingBudget), node);
+    if (passed || passed.error().code() != Errc::busy) return passed;
+    if (!ctx.check()) return passed;
+    if (!is_told) {
+      const Result<std::vector<std::string>> openers = host.openers(ctx, node);
+      operation.tell(Event::Level::info, "detach.unused",
+                     "waiting until nobody has " + node + " open" +
+                         (openers && !openers->empty() ? ": " + join(*openers) : ""));
+    }
+    help_openers(ctx.within(kProbeBudget), operation, state, subject);
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> Subject::nodes() const {
+  std::vector<std::string> nodes;
+  if (map) nodes.push_back("dm-" + std::to_string(map->minor));
+  for (const ScsiDevice& device : devices) {
+    if (!map || !map->has_path(device.dev)) nodes.push_back(device.name);
+  }
+  return nodes;
+}
+
+Result<Subject> find_subject(const Ctx& ctx, Operation& operation, const LogState& state) {
+  HAWSER_TRY_ASSIGN(Footprint footprint, unit_footprint(ctx, operation, state));
+  Subject subject{.devices = std::move(footprint.devices)};
+  if (!footprint.map_uuids.empty()) {
+    HAWSER_TRY_ASSIGN(subject.map, operation.host().find_map(ctx, footprint.map_uuids.front()));
+  }
+  return subject;
+}
+
+Status check_unused(const Ctx& ctx, Operation& operation, const LogState& state,
+                    const Subject& subject) {
+  for (const std::string& node : subject.nodes()) {
+    HAWSER_TRY_ASSIGN(const std::vector<std::string> holders, operation.host().holders(ctx, node));
+    if (!holders.empty()) return Error(Errc::busy, node + " is in use: " + join(holders));
+  }
+  const auto kept = std::min<std::chrono::nanoseconds>(kLookBudget, ctx.left() / 4);
+  const Ctx wait_ctx = ctx.within(ctx.left() - kept);
+  for (const std::string& node : subject.nodes()) {
+    const Status unused = wait_for_openers(wait_ctx, operation, state, subject, node);
+    if (unused) continue;
+    if (unused.error().code() != Errc::busy) return unused;
+    return in_use(ctx, operation, node);
+  }
+  return ok();
+}
+
+Status flush(const Ctx& ctx, Operation& operation, const LogState& state, const Subject& subject) {
+  const std::string nodes = join(subject.nodes());
+  operation.tell(Event::Level::info, "flush.start", "flushing " + nodes);
+  Backoff backoff(std::hash<std::string>{}(operation.id()) ^
+                  static_cast<std::size_t>(operation.host().uptime_ms()));
+  for (unsigned tries = 1;; ++tries) {
+    Status done = prove_a_path(ctx, operation, state, subject);
+    const std::string doing = (done ? "flush of " + nodes : "no path of " + nodes + " answers") +
+                              (tries > 1 ? ", after " + std::to_string(tries) + " tries" : "");
+    if (done) done = flush_nodes(ctx, operation, subject);
+    if (done || done.error().code() == Errc::cancelled) return done;
+    if (done.error().code() == Errc::data_at_risk) {
+      // The kernel says so once. Whoever detaches next must still be able to know.
+      HAWSER_TRY(operation.note(step::kFlush, {{"lost", done.error().message()}}));
+      return at_risk(done.error(), doing);
+    }
+    // Paths come back; until then nothing is lost.
+    if (tries == 1) operation.tell(Event::Level::info, "flush.wait", doing + ": waiting for one");
+    const Status paused = operation.host().pause(ctx, backoff.next());
+    if (paused) continue;
+    if (paused.error().code() == Errc::cancelled) return paused;
+    return at_risk(done.error(), doing);
+  }
+}
+
+Status make_safe(const Ctx& ctx, Operation& operation, const LogState& state,
+                 const Subject& subject) {
+  const Status unused = check_unused(ctx, operation, state, subject);
+  if (unused) return flush(ctx, operation, state, subject);
+  if (unused.error().code() != Errc::busy) return unused;
+  // It may be in use because somebody waits for data to be written that no path takes.
+  const Status proven = prove_a_path(ctx.within(kLookBudget), operation, state, subject);
+  if (proven || proven.error().code() == Errc::cancelled) return unused;
+  return at_risk(unused.error(), "no path answers (" + proven.error().message() + ")");
+}
+
+}  // namespace hawser

@@ -1,0 +1,196 @@
+// Removing maps and devices, and making sure that they stay away.
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "engine/run_all.h"
+#include "engine/take_down.h"
+
+namespace hawser {
+namespace {
+
+using namespace std::chrono_literals;
+
+// multipathd makes a map again from a uevent that was under way when we removed it. It announces
+// nothing before it does, so we look again for as long as such an event may take to be handled.
+constexpr int kLooks = 3;
+constexpr auto kLookInterval = 100ms;
+
+// As long as multipathd shows a path it may make a map of it. One that does so for ever is broken.
+constexpr auto kMultipathdBudget = 10s;
+
+// Whoever was freed by an error table needs a moment to let go.
+constexpr auto kLetGoBudget = 2s;
+
+class TakeDown {
+ public:
+  TakeDown(Operation& operation, const Look& look, Removal removal)
+      : operation_(operation), look_(look), removal_(removal) {}
+
+  Status run(const Ctx& ctx) {
+    Status done = run_to_the_end(ctx);
+    if (done || !has_changed_) return done;
+    return std::move(done).error().with(Outcome::unknown);
+  }
+
+ private:
+  Host& host() const { return operation_.host(); }
+
+  Status run_to_the_end(const Ctx& ctx) {
+    for (int quiet = 0; quiet < kLooks;) {
+      HAWSER_TRY_ASSIGN(const bool was_there, remove_what_is_there(ctx));
+      if (!was_there && !has_changed_) return ok();
+      HAWSER_TRY_ASSIGN(const bool is_known, is_known_to_multipathd(ctx));
+      quiet = was_there || is_known ? 0 : quiet + 1;  // The deadline bounds us.
+      if (quiet < kLooks) HAWSER_TRY(host().pause(ctx, kLookInterval));
+    }
+    for (const std::string& uuid : uuids_) {
+      if (left_.contains(uuid)) continue;
+      const Status gone = host().wait_for_udev_gone(ctx, uuid);
+      if (!gone) operation_.warn("udev.slow", gone.error().message());
+    }
+    return ok();
+  }
+
+  // True if there was something.
+  Result<bool> remove_what_is_there(const Ctx& ctx) {
+    HAWSER_TRY_ASSIGN(const Footprint there, look_(ctx));
+    for (const std::string& uuid : there.map_uuids) {
+      if (std::find(uuids_.begin(), uuids_.end(), uuid) == uuids_.end()) uuids_.push_back(uuid);
+    }
+    bool was_there = false;
+    for (const std::string& uuid : uuids_) {
+      if (left_.contains(uuid)) continue;
+      Result<bool> had_map = remove_tree(ctx, uuid);
+      if (!had_map) return std::move(had_map).error().with(Stage::map);
+      was_there = was_there || *had_map;
+    }
+    HAWSER_TRY_ASSIGN(const bool had_device, remove_devices(ctx, there.devices));
+    return was_there || had_device;
+  }
+
+  // A map and its partition maps. False if it was not there.
+  Result<bool> remove_tree(const Ctx& ctx, const std::string& uuid) {
+    HAWSER_TRY_ASSIGN(const std::optional<Map> map, host().find_map(ctx, uuid));
+    if (!map) return false;
+    if (removed_.contains(uuid)) {
+      // It may queue for a path that is gone already, with a udev worker stuck on it.
+      operation_.tell(Event::Level::info, "map.came_back", "map " + uuid + " came back");
+      HAWSER_TRY(host().wipe_map(ctx, uuid));
+    } else if (removal_ == Removal::by_force) {
+      HAWSER_TRY(tolerate(host().wipe_map(ctx, uuid)));
+      has_changed_ = true;
+    }
+    const std::string wwid = uuid.substr(kMapUuidPrefix.size());
+    HAWSER_TRY_ASSIGN(const std::vector<Map> partitions, host().partition_maps(ctx, wwid));
+    for (const Map& partition : partitions)
+      HAWSER_TRY(remove_map(ctx, partition.uuid));
+    operation_.tell(Event::Level::info, "map.remove", "removing map " + uuid);
+    HAWSER_TRY(remove_map(ctx, uuid));
+    has_changed_ = true;
+    removed_.insert(uuid);
+    return true;
+  }
+
+  Status remove_map(const Ctx& ctx, const std::string& uuid) {
+    if (removal_ == Removal::if_unused) return host().remove_map(ctx, uuid);
+    const Status gone = host().remove_map(ctx.within(kLetGoBudget), uuid);
+    if (gone) return ok();
+    HAWSER_TRY(ctx.check());
+    left_.insert(uuid);
+    operation_.warn("map.still_open",
+                    gone.error().message() + ": it fails all I/O, and goes when it is closed");
+    return tolerate(host().remove_map_when_closed(ctx, uuid));
+  }
+
+  Result<bool> remove_devices(const Ctx& ctx, const std::vector<ScsiDevice>& devices) {
+    std::vector<std::function<Status(const Ctx&)>> tasks;
+    for (const ScsiDevice& device : devices) {
+      if (left_.contains(device.name)) continue;
+      tasks.emplace_back(
+          [this, device](const Ctx& task_ctx) { return remove_device(task_ctx, device); });
+      gone_.push_back(device);
+    }
+    if (tasks.empty()) return false;
+    has_changed_ = true;
+    multipathd_end_ = ctx.clock.now() + kMultipathdBudget;
+    Status removed = run_all(ctx, host(), std::move(tasks));
+    if (removed) return true;
+    if (removal_ == Removal::if_unused) return std::move(removed).error().with(Stage::remove);
+    HAWSER_TRY(ctx.check());
+    for (const ScsiDevice& device : devices)
+      left_.insert(device.name);  // Tried once; the logout may take them.
+    HAWSER_TRY(tolerate(std::move(removed)));
+    return true;
+  }
+
+  Status remove_device(const Ctx& ctx, const ScsiDevice& device) {
+    operation_.tell(Event::Level::info, "device.remove", "removing " + device.name);
+    const bool is_bounded = removal_ == Removal::by_force;
+    return host().remove_device(is_bounded ? ctx.within(ctx.left() / 2) : ctx, device);
+  }
+
+  Result<bool> is_known_to_multipathd(const Ctx& ctx) {
+    if (gone_.empty() || ctx.clock.now() >= multipathd_end_) return false;
+    return host().is_known_to_multipathd(ctx, gone_);
+  }
+
+  // By force: a warning, unless the time is up.
+  Status tolerate(Status status) {
+    if (status || removal_ == Removal::if_unused) return status;
+    operation_.warn("detach.left", status.error().message());
+    return ok();
+  }
+
+  Operation& operation_;
+  const Look& look_;
+  const Removal removal_;
+  bool has_changed_ = false;
+  TimePoint multipathd_end_{};
+  std::vector<std::string> uuids_{};  // Every map that is, or might be, ours.
+  std::set<std::string> removed_{};   // Of those, the ones that were removed.
+  std::set<std::string> left_{};      // Maps and devices that are given up.
+  std::vector<ScsiDevice> gone_{};    // Devices that were removed.
+};
+
+}  // namespace
+
+Status take_down(const Ctx& ctx, Operation& operation, const Look& look, Removal removal) {
+  return TakeDown(operation, look, removal).run(ctx);
+}
+
+std::vector<std::string> what_is_left(const Ctx& ctx, Operation& operation, const LogState& state) {
+  Host& host = operation.host();
+  std::vector<std::string> left;
+  const Result<Footprint> there = unit_footprint(ctx, operation, state);
+  if (!there) return {"what is there cannot be seen: " + there.error().message()};
+  for (const std::string& uuid : there->map_uuids) {
+    const Result<std::optional<Map>> map = host.find_map(ctx, uuid);
+    if (map && !*map) continue;
+    std::string text = "map " + uuid;
+    if (map && (*map)->is_closing) {
+      text += " (fails all I/O, goes when it is closed";
+      const auto openers = host.openers(ctx, "dm-" + std::to_string((*map)->minor));
+      for (std::size_t i = 0; openers && i < openers->size(); ++i)
+        text += (i == 0 ? " by " : ", ") + (*openers)[i];
+      text += ")";
+    }
+    left.push_back(std::move(text));
+  }
+  for (const ScsiDevice& device : there->devices)
+    left.push_back("device " + device.name + " (" + to_string(device.hctl) + ")");
+
+  const Result<LogState> now = operation.state();
+  const Result<std::vector<Session>> sessions = host.sessions(ctx);
+  if (!now || !sessions) return left;
+  for (const SessionEntry& entry : now->sessions) {
+    if (entry.progress == Progress::ended || entry.origin == Origin::foreign) continue;
+    for (const Session& session : *sessions) {
+      if (!runs_through(session, entry.key)) continue;
+      left.push_back("session " + std::to_string(session.sid) + " (" + to_string(entry.key) + ")");
+    }
+  }
+  return left;
+}
+
+}  // namespace hawser

@@ -1,0 +1,133 @@
+// The part of LinuxHost that is about who uses block devices, and about the data on its way to
+// them.
+#include <algorithm>
+#include <utility>
+
+#include "host/event_wait.h"
+#include "host/linux_host.h"
+#include "scsi/block_io.h"
+#include "scsi/block_users.h"
+
+namespace hawser {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr const char* kProc = "/proc";
+
+// No event says that a device was closed after reading.
+constexpr auto kMapTick = 50ms;
+// For a disk every process has to be looked at.
+constexpr auto kDiskTick = 250ms;
+// A disk that cannot be opened at once is one whose path is lost: that is for others to find out.
+constexpr auto kOpenBudget = 1s;
+
+bool is_partition_map(const std::string& uuid) { return uuid.starts_with("part"); }
+
+// multipathd keeps what it checks open, and writes nothing there.
+bool is_checker(const std::string& opener) { return opener.starts_with("multipathd (pid "); }
+
+}  // namespace
+
+// The partitions of a disk, and the partition maps (kpartx) over a map.
+Result<std::vector<std::string>> LinuxHost::parts_of(const std::string& device) const {
+  std::vector<std::string> parts;
+  const std::string directory = "class/block/" + device + "/";
+  HAWSER_TRY_ASSIGN(const std::vector<std::string> entries, sysfs_.list(directory));
+  for (const std::string& entry : entries) {
+    if (entry.starts_with(device) && sysfs_.exists(directory + entry + "/partition")) {
+      parts.push_back(entry);
+    }
+  }
+  HAWSER_TRY_ASSIGN(const std::vector<std::string> holders, scsi_.holders(device));
+  for (const std::string& holder : holders) {
+    const Result<std::string> uuid = sysfs_.attribute("class/block/" + holder + "/dm/uuid");
+    if (uuid && is_partition_map(*uuid)) parts.push_back(holder);
+  }
+  return parts;
+}
+
+// Of the device and its parts. Those that are going are left out.
+Result<std::vector<DevT>> LinuxHost::numbers_of(const std::string& device) const {
+  HAWSER_TRY_ASSIGN(std::vector<std::string> names, parts_of(device));
+  names.push_back(device);
+  std::vector<DevT> numbers;
+  for (const std::string& name : names) {
+    const Result<DevT> number = scsi_.number(name);
+    if (number) numbers.push_back(*number);
+  }
+  return numbers;
+}
+
+Result<std::vector<std::string>> LinuxHost::holders(const Ctx& ctx, const std::string& device) {
+  HAWSER_TRY_ASSIGN(const std::vector<DevT> numbers, numbers_of(device));
+  HAWSER_TRY_ASSIGN(std::vector<std::string> users, mounts_of(ctx, kProc, numbers));
+  HAWSER_TRY_ASSIGN(const std::vector<std::string> parts, parts_of(device));
+  std::vector<std::string> names = parts;
+  names.push_back(device);
+  for (const std::string& name : names) {
+    HAWSER_TRY_ASSIGN(const std::vector<std::string> stacked, scsi_.holders(name));
+    for (const std::string& holder : stacked) {
+      if (std::find(parts.begin(), parts.end(), holder) != parts.end()) continue;
+      const Result<std::string> uuid = sysfs_.attribute("class/block/" + holder + "/dm/uuid");
+      if (uuid && uuid->starts_with(kMapUuidPrefix)) continue;  // The map over a path is ours.
+      users.push_back("used by " + holder + (uuid && !uuid->empty() ? " (" + *uuid + ")" : ""));
+    }
+  }
+  return users;
+}
+
+Result<std::vector<std::string>> LinuxHost::openers(const Ctx& ctx, const std::string& device) {
+  HAWSER_TRY_ASSIGN(const std::vector<DevT> numbers, numbers_of(device));
+  return openers_of(ctx, kProc, numbers);
+}
+
+Result<bool> LinuxHost::is_map_unused(const std::string& uuid) const {
+  HAWSER_TRY_ASSIGN(const std::optional<Map> map, dm_.find(uuid));
+  if (!map) return true;
+  HAWSER_TRY_ASSIGN(const std::vector<Map> partitions, dm_.stacked_on(uuid));
+  return map->open_count <= static_cast<int>(partitions.size()) &&
+         std::all_of(partitions.begin(), partitions.end(),
+                     [](const Map& partition) { return partition.open_count == 0; });
+}
+
+// The kernel tells nobody how often a disk is open: who has it open is looked for, and whoever
+// claims it without a descriptor is found by claiming it ourselves.
+Result<bool> LinuxHost::is_disk_unused(const Ctx& ctx, const std::string& device) const {
+  const Result<DevT> number = scsi_.number(device);
+  if (!number) return true;
+  HAWSER_TRY_ASSIGN(const std::vector<DevT> numbers, numbers_of(device));
+  HAWSER_TRY_ASSIGN(const std::vector<std::string> openers, openers_of(ctx, kProc, numbers));
+  if (!std::all_of(openers.begin(), openers.end(), is_checker)) return false;
+  const Status claimed = try_exclusive(ctx.within(kOpenBudget), "/dev/" + device, *number);
+  HAWSER_TRY(ctx.check());
+  return claimed || claimed.error().code() != Errc::busy;
+}
+
+Status LinuxHost::wait_until_unused(const Ctx& ctx, const std::string& device) {
+  const Result<std::string> uuid = sysfs_.attribute("class/block/" + device + "/dm/uuid");
+  const auto look = [&]() -> Result<bool> {
+    return uuid ? is_map_unused(*uuid) : is_disk_unused(ctx, device);
+  };
+  const Status unused =
+      wait_until(ctx, UdevMonitor::Source::udev, uuid ? kMapTick : kDiskTick, look);
+  if (unused || unused.error().code() != Errc::deadline_exceeded) return unused;
+  return Error(Errc::busy, device + " stayed open until the deadline");
+}
+
+Status LinuxHost::flush_one(const Ctx& ctx, const std::string& name) const {
+  HAWSER_TRY_ASSIGN(const DevT dev, scsi_.number(name));
+  return flush_device(ctx, "/dev/" + name, dev);
+}
+
+Status LinuxHost::flush(const Ctx& ctx, const std::string& device) {
+  HAWSER_TRY_ASSIGN(const std::vector<std::string> parts, parts_of(device));
+  for (const std::string& part : parts) {
+    Status flushed = flush_one(ctx, part);
+    const bool is_gone = !flushed && flushed.error().code() == Errc::not_found;
+    if (!flushed && !is_gone) return flushed;
+  }
+  return flush_one(ctx, device);
+}
+
+}  // namespace hawser

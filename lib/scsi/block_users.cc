@@ -1,0 +1,152 @@
+#include "scsi/block_users.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <fstream>
+#include <set>
+#include <sstream>
+
+#include "base/c_ptr.h"
+#include "base/number.h"
+#include "base/unique_fd.h"
+
+namespace hawser {
+namespace {
+
+constexpr std::size_t kLinesMax = 65536;
+constexpr std::size_t kEntriesMax = 1U << 22U;  // More than the kernel gives pids or descriptors.
+
+bool is_one_of(const std::vector<DevT>& devices, const DevT& dev) {
+  return std::find(devices.begin(), devices.end(), dev) != devices.end();
+}
+
+void add_unique(std::vector<std::string>& list, std::string value) {
+  if (std::find(list.begin(), list.end(), value) == list.end()) list.push_back(std::move(value));
+}
+
+// Names in a directory that are numbers. One that is gone or closed to us is empty.
+std::vector<std::string> numbers_in(const std::string& path) {
+  std::vector<std::string> names;
+  const CPtr<DIR, &::closedir> directory(::opendir(path.c_str()));
+  if (!directory) return names;
+  while (names.size() < kEntriesMax) {
+    const dirent* entry = ::readdir(directory.get());
+    if (entry == nullptr) break;
+    std::string name = entry->d_name;
+    if (parse_number<std::uint64_t>(name)) names.push_back(std::move(name));
+  }
+  return names;
+}
+
+// What identifies the mount namespace of a process; empty if we may not know.
+std::string mount_namespace(const std::string& process) {
+  std::array<char, 64> text{};
+  const ssize_t length = ::readlink((process + "/ns/mnt").c_str(), text.data(), text.size());
+  return length > 0 ? std::string(text.data(), static_cast<std::size_t>(length)) : std::string();
+}
+
+// Field 3 is the device, field 5 the mount point. Source: proc(5).
+Status add_mounts(const std::string& process, const std::string& where_seen,
+                  const std::vector<DevT>& devices, std::vector<std::string>& users) {
+  std::ifstream mounts(process + "/mountinfo");
+  std::string line;
+  for (std::size_t count = 0; std::getline(mounts, line); ++count) {
+    if (count == kLinesMax) return Error(Errc::exhausted, "over 65536 mounts");
+    std::istringstream fields(line);
+    std::string id;
+    std::string parent;
+    std::string device;
+    std::string root;
+    std::string where;
+    fields >> id >> parent >> device >> root >> where;
+    const bool is_it = std::any_of(devices.begin(), devices.end(),
+                                   [&](const DevT& dev) { return to_string(dev) == device; });
+    if (is_it) add_unique(users, "mounted on " + where + where_seen);
+  }
+  return ok();
+}
+
+std::optional<DevT> number_of(const std::string& node) {
+  struct stat status {};
+  if (::stat(node.c_str(), &status) != 0 || !S_ISBLK(status.st_mode)) return std::nullopt;
+  return DevT{.major = ::major(status.st_rdev), .minor = ::minor(status.st_rdev)};
+}
+
+// The first field is the node. Source: proc(5).
+void add_swaps(const std::string& proc, const std::vector<DevT>& devices,
+               std::vector<std::string>& users) {
+  std::ifstream swaps(proc + "/swaps");
+  std::string line;
+  while (std::getline(swaps, line)) {
+    const std::string node = line.substr(0, line.find(' '));
+    if (!node.starts_with("/")) continue;
+    const std::optional<DevT> dev = number_of(node);
+    if (dev && is_one_of(devices, *dev)) add_unique(users, "swapped on as " + node);
+  }
+}
+
+// Whether a descriptor is open on one of `devices`. The link is followed to the open file itself,
+// and nothing is asked of a file system, so that no dead file server can hold us up.
+bool is_open_on(const std::string& link, const std::vector<DevT>& devices) {
+  struct statx status {};
+  constexpr int kFlags = AT_STATX_DONT_SYNC | AT_NO_AUTOMOUNT;
+  if (::statx(AT_FDCWD, link.c_str(), kFlags, STATX_TYPE, &status) != 0) return false;
+  return S_ISBLK(status.stx_mode) &&
+         is_one_of(devices, {.major = status.stx_rdev_major, .minor = status.stx_rdev_minor});
+}
+
+std::string process_name(const std::string& process) {
+  std::ifstream file(process + "/comm");
+  std::string name;
+  return std::getline(file, name) && !name.empty() ? name : "a process";
+}
+
+}  // namespace
+
+Result<std::vector<std::string>> mounts_of(const Ctx& ctx, const std::string& proc,
+                                           const std::vector<DevT>& devices) {
+  std::vector<std::string> users;
+  const std::string self = proc + "/self";
+  if (::access((self + "/mountinfo").c_str(), R_OK) != 0) {
+    return Error::from_errno(errno, "read " + self + "/mountinfo");
+  }
+  HAWSER_TRY(add_mounts(self, "", devices, users));
+  add_swaps(proc, devices, users);
+  std::set<std::string> seen{mount_namespace(self), ""};
+  for (const std::string& pid : numbers_in(proc)) {
+    HAWSER_TRY(ctx.check());
+    const std::string process = proc + "/" + pid;
+    if (!seen.insert(mount_namespace(process)).second) continue;
+    const std::string whose =
+        " in the mount namespace of " + process_name(process) + " (pid " + pid + ")";
+    HAWSER_TRY(add_mounts(process, whose, devices, users));
+  }
+  return users;
+}
+
+Result<std::vector<std::string>> openers_of(const Ctx& ctx, const std::string& proc,
+                                            const std::vector<DevT>& devices) {
+  std::vector<std::string> users;
+  for (const std::string& pid : numbers_in(proc)) {
+    HAWSER_TRY(ctx.check());
+    const std::string process = proc + "/" + pid;
+    for (const std::string& number : numbers_in(process + "/fd")) {
+      std::string link = process;
+      link += "/fd/";
+      link += number;
+      if (!is_open_on(link, devices)) continue;
+      users.push_back(process_name(process) + " (pid " + pid + ")");
+      break;
+    }
+  }
+  return users;
+}
+
+}  // namespace hawser

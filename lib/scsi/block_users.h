@@ -1,0 +1,23 @@
+// Who uses block devices, from /proc: for deciding that nobody does, and for naming who does.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "hawser/ctx.h"
+
+#include "model/scsi_device.h"
+
+namespace hawser {
+
+// Where any of `devices` is mounted, in any mount namespace, or swapped on; in words. `proc` is
+// /proc. Reads as long as `ctx` lasts. Errors: io, deadline_exceeded, cancelled.
+Result<std::vector<std::string>> mounts_of(const Ctx& ctx, const std::string& proc,
+                                           const std::vector<DevT>& devices);
+
+// Processes that have any of `devices` open: "dd (pid 123)". Those of which we may not see the
+// descriptors are left out. Errors: io, deadline_exceeded, cancelled.
+Result<std::vector<std::string>> openers_of(const Ctx& ctx, const std::string& proc,
+                                            const std::vector<DevT>& devices);
+
+}  // namespace hawser

@@ -1,0 +1,47 @@
+# All devices of the volume go: also one that came through a session of somebody else's after attach.
+# And with a multipathd that makes maps anew at every moment, none is there when detach is done. The
+# session that somebody else made stays, and so do his node records.
+# Keeps: D2, D8
+make_storage 3
+start_daemons udevd iscsid multipathd
+iscsiadm -m discovery -t sendtargets -p 10.0.3.2 >/dev/null
+iscsiadm -m node -T "$TARGET" -p 10.0.3.2 --op update -n node.session.scan -v manual
+iscsiadm -m node -T "$TARGET" -p 10.0.3.2 --login >/dev/null
+sid=$(iscsiadm -m session | sed -n "s/.*\[\([0-9]*\)\].*10.0.3.2.*/\1/p")
+host=$(basename "$(readlink -f /sys/class/iscsi_session/session$sid/device/..)")
+take_snapshot
+paths() { ls "/sys/block/${path#/dev/}/slaves" | wc -l; }
+all_in() { [ "$(paths)" -eq 3 ]; }
+
+for mode in preferred off; do
+  expect_exit 0 hawser attach --json --multipath $mode --login-timeout 10 $(volume 2)
+  id=$(field .id) path=$(field .path)
+  say "a device that attach does not know ($mode)"
+  echo "0 0 1" >/sys/class/scsi_host/$host/scan
+  if [ $mode = preferred ]; then
+    check "it is in the map" wait_until 30 all_in
+  else
+    check "it is there" wait_until 30 sh -c '[ $(ls -d /sys/block/sd* | wc -l) = 2 ]'
+  fi
+  expect_exit 0 hawser detach --json "$id"
+  check "nothing is left but the other's session" nothing_left
+  if [ $mode = preferred ]; then
+    # In the other mode multipathd would claim the device.
+    for cycle in 1 2 3; do
+      expect_exit 0 hawser attach --json $(volume 2)
+      id=$(field .id)
+      : >/run/again
+      while [ -e /run/again ]; do multipathd reconfigure; nap; done >/dev/null 2>&1 &
+      again=$!
+      expect_exit 0 hawser detach --json --log-level info "$id"
+      inventory >/run/at_once
+      rm /run/again
+      wait $again
+      say "cycle $cycle: $(grep -c 'came back' /run/err || true) came back"
+      check "at the very moment no map and no device is there" sh -c '! grep -E "^(map|device) " /run/at_once'
+      check "nothing is left" nothing_left
+    done
+    kill $multipathd_pid
+    wait_until 20 test ! -d /proc/$multipathd_pid
+  fi
+done

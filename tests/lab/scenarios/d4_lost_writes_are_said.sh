@@ -1,0 +1,41 @@
+# Every path is lost under a buffered write to a map that does not queue: the kernel drops the data at
+# the writer's close and tells nobody. Detach hears of it, and stops before it removes anything.
+# Keeps: D4
+make_storage 2
+start_daemons udevd iscsid
+start_multipathd no "overrides {
+  no_path_retry fail
+}"
+take_snapshot
+expect_exit 0 hawser attach --json $(volume)
+id=$(field .id) path=$(field .path)
+adopted() { multipathd show maps raw format '%d %w' | grep -q "^${path#/dev/}"; }
+check "multipathd has the map" wait_until 30 adopted
+does_not_queue() { [[ $(dmsetup table "$path") != *queue_if_no_path* ]]; }
+check "the map does not queue" does_not_queue
+
+portal_down 1
+portal_down 2
+head -c 8M /dev/urandom >/run/pattern
+dd if=/run/pattern of="$path" bs=1M conv=notrunc status=none || true
+say "the writer has closed"
+expect_exit 3 hawser detach --json --timeout 10 "$id"
+check "without a path it is refused" equal "$(field .error.data_at_risk)" true
+
+portal_up 1
+portal_up 2
+active() { hawser show --json "$id" >/run/shown && [ "$(field '[.paths[]|select(.state=="active")]|length' /run/shown)" -eq 2 ]; }
+check "both paths come back" wait_until 60 active
+expect_exit 3 hawser detach --json --timeout 60 "$id"
+cat /run/out
+check "it says that writes were lost" grep -q 'writes were lost' <<<"$(field .error.message)"
+check "they are: the target has none of it" sh -c '! cmp -s -n 1048576 /run/pattern /dev/shm/volume.img'
+check "both paths are still used" active
+
+write_pattern "$path" 8
+check "the volume works" read_pattern "$path"
+expect_exit 0 hawser detach --json "$id"
+check "it was flushed" equal "$(field .flushed)" true
+check "what was lost before is not forgotten" grep -q 'writes were lost' <<<"$(field '.warnings[]')"
+check "what was written anew is on the target" cmp -n 8388608 /run/pattern /dev/shm/volume.img
+check "nothing is left" nothing_left
