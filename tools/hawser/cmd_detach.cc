@@ -1,4 +1,5 @@
 #include "tools/hawser/command.h"
+#include "tools/hawser/exit_status.h"
 #include "tools/hawser/json_output.h"
 #include "tools/hawser/text_output.h"
 
@@ -23,6 +24,7 @@ Result<Output> run_detach(const Run& run) {
   if (invocation.json && !report->was_attached && report->warnings.empty()) {
     report->warnings.emplace_back("was not attached");
   }
+  if (!report->leftovers.empty() && !invocation.ignore_errors) output.exit_status = kExitLeft;
   output.out = invocation.json ? to_json(*report) : to_text(*report);
   return output;
 }

@@ -10,12 +10,16 @@
 #include "tools/hawser/exit_status.h"
 #include "tools/hawser/json_output.h"
 #include "tools/hawser/options.h"
+#include "tools/hawser/own_process.h"
 #include "tools/hawser/progress.h"
 #include "tools/hawser/stop_on_signal.h"
 #include "tools/hawser/text_output.h"
 
 namespace hawser::tool {
 namespace {
+
+// The work ends by its deadline. If it does not, something hangs that should not be able to.
+constexpr auto kStuckSlack = std::chrono::seconds(20);
 
 // A file opened in place of a closed stdout would get what is printed: a transaction log, say.
 bool has_standard_files() {
@@ -64,12 +68,12 @@ int print_output(const Output& output, const Invocation& invocation) {
   return kExitLeft;
 }
 
-Result<Output> run_with_signals(const Invocation& invocation, const Clock& clock) {
+Result<Output> run_with_signals(const Invocation& invocation, Listen listen, const Clock& clock) {
   const TimePoint deadline = clock.now() + invocation.timeout;
   const auto columns = terminal_columns(STDERR_FILENO);
   EventPrinter events(std::cerr, event_style(invocation, columns.has_value()),
                       invocation.log_level.value_or(Event::Level::info), columns.value_or(0));
-  StopOnSignal signals;
+  StopOnSignal signals(listen);
   const Ctx ctx{.clock = clock, .deadline = deadline, .stop = signals.token()};
   return run_command({.ctx = ctx,
                       .invocation = invocation,
@@ -78,6 +82,13 @@ Result<Output> run_with_signals(const Invocation& invocation, const Clock& clock
                                  .on_event = [&events](const Event& e) { events.print(e); }}});
 }
 
+int run_and_print(const Invocation& invocation, Listen listen) {
+  const SystemClock clock;
+  const Result<Output> output = run_with_signals(invocation, listen, clock);
+  return output ? print_output(*output, invocation) : print_error(output.error(), invocation.json);
+}
+
+// A flush or a close that cannot finish takes a process with it, however it is asked to end.
 int run(std::span<const char* const> words) {
   auto parsed = parse_command_line(words);
   if (!parsed) return print_error(parsed.error(), asks_for_json(words));
@@ -86,9 +97,18 @@ int run(std::span<const char* const> words) {
     return kExitDone;
   }
   const auto& invocation = std::get<Invocation>(*parsed);
-  const SystemClock clock;
-  const Result<Output> output = run_with_signals(invocation, clock);
-  return output ? print_output(*output, invocation) : print_error(output.error(), invocation.json);
+  if (invocation.command != Command::detach) {
+    return run_and_print(invocation, Listen::to_everybody);
+  }
+  const std::optional<int> status =
+      run_in_own_process(invocation.timeout + kStuckSlack, [&](bool is_child) {
+        return run_and_print(invocation, is_child ? Listen::to_parent : Listen::to_everybody);
+      });
+  if (status) return *status;
+  const Error stuck(Errc::deadline_exceeded,
+                    "it is stuck in the kernel and was left behind; see 'hawser list', and run "
+                    "recover once the volume's paths are back");
+  return print_error(Error(stuck).with(Outcome::unknown), invocation.json);
 }
 
 }  // namespace

@@ -11,17 +11,21 @@ namespace {
 // Ends the watcher's wait. Blocked in the watcher only.
 constexpr int kEndWatch = SIGUSR2;
 
+}  // namespace
+
 bool is_ignored(int signal) {
   struct sigaction action {};
   return ::sigaction(signal, nullptr, &action) == 0 && action.sa_handler == SIG_IGN;
 }
 
-}  // namespace
-
 void StopOnSignal::start() {
   (void)::sigemptyset(&watched_);
-  for (const int signal : {SIGINT, SIGTERM}) {
-    if (!is_ignored(signal)) (void)::sigaddset(&watched_, signal);
+  if (listen_ == Listen::to_parent) {
+    (void)::sigaddset(&watched_, kForwardedSignal);
+  } else {
+    for (const int signal : {SIGINT, SIGTERM}) {
+      if (!is_ignored(signal)) (void)::sigaddset(&watched_, signal);
+    }
   }
   (void)::pthread_sigmask(SIG_BLOCK, &watched_, nullptr);
 
