@@ -19,8 +19,8 @@ constexpr auto kLookInterval = 100ms;
 // As long as multipathd shows a path it may make a map of it. One that does so for ever is broken.
 constexpr auto kMultipathdBudget = 10s;
 
-// Whoever was freed by an error table needs a moment to let go.
-constexpr auto kLetGoBudget = 2s;
+// Whoever was freed by an error table needs a moment to let go; udev's workers are slow under load.
+constexpr auto kLetGoBudget = 10s;
 
 class TakeDown {
  public:
@@ -45,7 +45,7 @@ class TakeDown {
       if (quiet < kLooks) HAWSER_TRY(host().pause(ctx, kLookInterval));
     }
     for (const std::string& uuid : uuids_) {
-      if (left_.contains(uuid)) continue;
+      if (closing_.contains(uuid)) continue;
       const Status gone = host().wait_for_udev_gone(ctx, uuid);
       if (!gone) operation_.warn("udev.slow", gone.error().message());
     }
@@ -60,7 +60,6 @@ class TakeDown {
     }
     bool was_there = false;
     for (const std::string& uuid : uuids_) {
-      if (left_.contains(uuid)) continue;
       Result<bool> had_map = remove_tree(ctx, uuid);
       if (!had_map) return std::move(had_map).error().with(Stage::map);
       was_there = was_there || *had_map;
@@ -73,6 +72,7 @@ class TakeDown {
   Result<bool> remove_tree(const Ctx& ctx, const std::string& uuid) {
     HAWSER_TRY_ASSIGN(const std::optional<Map> map, host().find_map(ctx, uuid));
     if (!map) return false;
+    if (map->is_closing && map->target_type == "error") return false;  // Its openers' now.
     if (removed_.contains(uuid)) {
       // It may queue for a path that is gone already, with a udev worker stuck on it.
       operation_.tell(Event::Level::info, "map.came_back", "map " + uuid + " came back");
@@ -94,13 +94,17 @@ class TakeDown {
 
   Status remove_map(const Ctx& ctx, const std::string& uuid) {
     if (removal_ == Removal::if_unused) return host().remove_map(ctx, uuid);
-    const Status gone = host().remove_map(ctx.within(kLetGoBudget), uuid);
+    const auto budget = std::min<std::chrono::nanoseconds>(kLetGoBudget, ctx.left() / 3);
+    const Status gone = host().remove_map(ctx.within(budget), uuid);
     if (gone) return ok();
     HAWSER_TRY(ctx.check());
-    left_.insert(uuid);
+    HAWSER_TRY(tolerate(host().remove_map_when_closed(ctx, uuid)));
+    HAWSER_TRY_ASSIGN(const std::optional<Map> map, host().find_map(ctx, uuid));
+    if (!map) return ok();
+    closing_.insert(uuid);
     operation_.warn("map.still_open",
                     gone.error().message() + ": it fails all I/O, and goes when it is closed");
-    return tolerate(host().remove_map_when_closed(ctx, uuid));
+    return ok();
   }
 
   Result<bool> remove_devices(const Ctx& ctx, const std::vector<ScsiDevice>& devices) {
@@ -149,7 +153,8 @@ class TakeDown {
   TimePoint multipathd_end_{};
   std::vector<std::string> uuids_{};  // Every map that is, or might be, ours.
   std::set<std::string> removed_{};   // Of those, the ones that were removed.
-  std::set<std::string> left_{};      // Maps and devices that are given up.
+  std::set<std::string> closing_{};   // Maps that their openers keep for now.
+  std::set<std::string> left_{};      // Devices that could not be deleted, and are given up.
   std::vector<ScsiDevice> gone_{};    // Devices that were removed.
 };
 

@@ -27,20 +27,33 @@ for mode in preferred off; do
   check "nothing is left but the other's session" nothing_left
   if [ $mode = preferred ]; then
     # In the other mode multipathd would claim the device.
-    for cycle in 1 2 3; do
-      expect_exit 0 hawser attach --json $(volume 2)
-      id=$(field .id)
-      : >/run/again
-      while [ -e /run/again ]; do multipathd reconfigure; nap; done >/dev/null 2>&1 &
-      again=$!
-      expect_exit 0 hawser detach --json --log-level info "$id"
-      inventory >/run/at_once
-      rm /run/again
-      wait $again
-      say "cycle $cycle: $(grep -c 'came back' /run/err || true) came back"
-      check "at the very moment no map and no device is there" sh -c '! grep -E "^(map|device) " /run/at_once'
-      check "nothing is left" nothing_left
-    done
+    expect_exit 0 hawser attach --json $(volume 2)
+    id=$(field .id)
+    say "multipathd makes what it makes at every moment"
+    : >/run/again
+    while [ -e /run/again ]; do multipathd reconfigure; nap; done >/dev/null 2>&1 &
+    again=$!
+    expect_exit 0 hawser detach --json "$id"
+    inventory >/run/at_once
+    rm /run/again
+    wait $again
+    check "at the very moment no map and no device is there" sh -c '! grep -E "^(map|device) " /run/at_once'
+    check "nothing is left" nothing_left
+
+    expect_exit 0 hawser attach --json $(volume 2)
+    id=$(field .id) path=$(field .path)
+    uuid=$(<"/sys/block/${path#/dev/}/dm/uuid")
+    say "the map is made again while the devices go"
+    "$HAWSER" detach --json --log-level info "$id" 2> >(
+      while read -r line; do
+        echo "$line" >>/run/events
+        [[ $line != *"removing sd"* || -e /run/made ]] || { : >/run/made; dmsetup create back --uuid "$uuid" --table "0 2048 error"; }
+      done
+    ) >/run/out
+    inventory >/run/at_once
+    check "it was seen" wait_until 10 grep -q 'came back' /run/events
+    check "at the very moment no map and no device is there" sh -c '! grep -E "^(map|device) " /run/at_once'
+    check "nothing is left" nothing_left
     kill $multipathd_pid
     wait_until 20 test ! -d /proc/$multipathd_pid
   fi
