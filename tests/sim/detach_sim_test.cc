@@ -300,6 +300,21 @@ TEST(DetachSimTest, who_uses_it_is_named_and_nothing_is_touched) {
   }
 }
 
+// Keeps: D4
+TEST(DetachSimTest, a_map_that_is_there_after_a_crash_is_attached_and_flushed_anew) {
+  Attached start = attached(sim_world(), sim_spec(2), {});
+  std::vector<Record>& log = start.world.logs[start.id];
+  log.push_back({.type = RecordType::begin, .step = std::string(step::kDetach)});
+  log.push_back({.type = RecordType::done, .step = std::string(step::kFlush)});
+  // Somebody has written since.
+  EXPECT_TRUE(recover_in_good_weather(start.world, start.id));
+  EXPECT_EQ(start.world.maps.size(), 1u);
+  const Result<DetachReport> done = detach_once(start.world, start.id);
+  ASSERT_TRUE(done) << done.error().message();
+  EXPECT_TRUE(start.world.dirty.empty());
+  EXPECT_EQ(start.world.picture(), start.before.picture());
+}
+
 // Keeps: D2
 TEST(DetachSimTest, what_comes_back_is_removed_again) {
   for (const bool is_map : {true, false}) {
