@@ -14,7 +14,7 @@ storm() {
   trap 'exit 0' TERM
   while :; do
     echo "0 0 5" >"/sys/class/scsi_host/host$host/scan"
-    nap
+    nap; nap; nap; nap
     for gone in "/sys/class/scsi_device/$host:0:0:5"; do
       [ -e "$gone" ] && echo 1 >"$gone/device/delete"
     done
@@ -24,7 +24,7 @@ storm() {
 storm &
 storm_pid=$!
 attached=0
-for delay in 0.02 0.1 0.2 0.3 0.4 0.6 0.8; do
+for delay in 0.1 0.3 0.6; do
   hawser attach --json --grace 2 --timeout 40 $(volume) >/run/attached 2>&1 &
   pid=$!
   sleep $delay
@@ -43,8 +43,8 @@ for delay in 0.02 0.1 0.2 0.3 0.4 0.6 0.8; do
   check "no session, map or log is left" equal "$(inventory | grep -E "^(session.*$TARGET|map|log)")" ""
   add_lun "$TARGET" 1 volume
 done
-say "$attached of 7 were attached before the LUN went"
-for i in 1 2 3; do
+say "$attached of 3 were attached before the LUN went"
+for i in 1 2; do
   expect_exit 0 hawser attach --json $(volume)
   check "both paths are there" equal "$(field '[.paths[]|select(.state=="active")]|length')" 2
   expect_exit 0 hawser list --json
