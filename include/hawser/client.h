@@ -42,10 +42,21 @@ struct AttachOptions {
   Multipath multipath = Multipath::preferred;
   /// Verified paths after which attach may return without waiting for the rest longer than `grace`.
   std::uint32_t min_paths = 1;
-  /// How long to wait for further paths once there are `min_paths`.
+  /// How long to wait for further paths once there are `min_paths`. Longer, if by then none of them
+  /// can be read any more.
   std::chrono::nanoseconds grace = std::chrono::seconds(5);
-  /// How long iscsid tries one portal: 1 s or more, whole seconds. The deadline still wins.
+  /// How long one try to log in to a portal may take: 1 s or more, whole seconds. The deadline
+  /// still wins, over this and over all that follows.
   std::chrono::seconds login_timeout{15};
+  /// How often a portal is tried that does not answer or refuses the connection, with a second in
+  /// between: 1 or more. A refusal that a second try cannot change, such as wrong CHAP secrets, is
+  /// never tried again.
+  std::uint32_t login_tries = 1;
+  /// How often a session is scanned for the LUN until it is there: 1 or more. A target may map the
+  /// LUN a moment after it answers the login.
+  std::uint32_t scan_tries = 3;
+  /// How long to wait between two scans.
+  std::chrono::milliseconds scan_interval = std::chrono::seconds(1);
   /// Also write open-iscsi node records, so that `iscsiadm -m node` knows the sessions.
   bool node_record = false;
 };

@@ -59,6 +59,12 @@ Status set_udev_flags(const Task& task, std::uint16_t flags) HAWSER_REQUIRES(g_d
   return Error(Errc::io, "dm_task_set_cookie");
 }
 
+// Without device-mapper there are no maps, and libdevmapper can make no task.
+bool has_device_mapper() {
+  const UniqueFd control(::open(kControl, O_RDWR | O_CLOEXEC));
+  return control || (errno != ENOENT && errno != ENODEV && errno != ENXIO);
+}
+
 bool is_absent(const Status& status) { return !status && status.error().code() == Errc::not_found; }
 
 // One question; nullopt if there is no such map.
@@ -178,9 +184,7 @@ Status DeviceMapper::check_available() const {
     return Error::from_errno(errno, std::string("open ") + kControl).with(Stage::preflight);
   }
   const Error missing =
-      Error(Errc::unsupported,
-            "the kernel has no multipath target; load the module dm_multipath, or "
-            "attach with multipath off")
+      Error(Errc::unsupported, "the kernel has no multipath target: load the module dm_multipath")
           .with(Stage::preflight);
   if (!control) return missing;
   const MutexLock lock(g_dm_mutex);
@@ -192,6 +196,7 @@ Status DeviceMapper::check_available() const {
 }
 
 Result<std::optional<Map>> DeviceMapper::find(const std::string& uuid) const {
+  if (!has_device_mapper()) return std::optional<Map>{};
   const MutexLock lock(g_dm_mutex);
   Map map;
   {
@@ -214,6 +219,7 @@ Result<std::optional<Map>> DeviceMapper::find(const std::string& uuid) const {
 }
 
 Result<std::vector<Map>> DeviceMapper::stacked_on(const std::string& suffix) const {
+  if (!has_device_mapper()) return std::vector<Map>{};
   const MutexLock lock(g_dm_mutex);
   HAWSER_TRY_ASSIGN(const Task list, make_task(DM_DEVICE_LIST, ""));
   HAWSER_TRY(run(list, "list maps"));
@@ -303,6 +309,7 @@ Status DeviceMapper::resume(const Ctx& ctx, const std::string& uuid) const {
 }
 
 Status DeviceMapper::remove(const std::string& uuid, WhenOpen when_open) const {
+  if (!has_device_mapper()) return ok();
   const MutexLock lock(g_dm_mutex);
   HAWSER_TRY_ASSIGN(const Task task, make_task(DM_DEVICE_REMOVE, uuid));
   HAWSER_TRY(set_udev_flags(task, kNoFallback));

@@ -42,22 +42,31 @@ Error too_few(Errc code, std::uint32_t wanted, std::size_t there) {
                          std::to_string(there) + " paths");
 }
 
+PathPlan path_plan(const VolumeSpec& spec, const AttachOptions& options) {
+  return {.chap = spec.chap ? &*spec.chap : nullptr,
+          .login_timeout = options.login_timeout,
+          .login_tries = std::max(options.login_tries, 1U),
+          .scan_tries = std::max(options.scan_tries, 1U),
+          .scan_interval = options.scan_interval,
+          .node_record = options.node_record};
+}
+
 // One attach, from begin to commit. Undone by its caller if it fails.
 class Attach {
  public:
-  Attach(Operation& operation, const VolumeSpec& spec, const AttachOptions& options)
-      : operation_(operation), spec_(spec), options_(options) {}
+  // `how` is what of options.multipath can be had on this host.
+  Attach(Operation& operation, const VolumeSpec& spec, const AttachOptions& options, Multipath how)
+      : operation_(operation), spec_(spec), options_(options), how_(how) {}
 
   Result<Attachment> run(const Ctx& ctx, const LogState& before) {
     HAWSER_TRY(begin(ctx));
-    Unit unit(operation_, spec_, options_.multipath, before.identity);
-    Gatherer gatherer(operation_, {.chap = spec_.chap ? &*spec_.chap : nullptr,
-                                   .login_timeout = options_.login_timeout,
-                                   .node_record = options_.node_record});
-    HAWSER_TRY(options_.multipath == Multipath::off
+    // Before the scan: afterwards multipathd may have written there as well.
+    HAWSER_TRY_ASSIGN(std::vector<std::string> wwids, operation_.host().known_wwids(ctx));
+    Unit unit(operation_, spec_, how_, before.identity, std::move(wwids));
+    Gatherer gatherer(operation_, path_plan(spec_, options_));
+    HAWSER_TRY(how_ == Multipath::off
                    ? gatherer.first_good(ctx, paths_, unit)
                    : gatherer.all(ctx, paths_, unit, options_.min_paths, options_.grace));
-    HAWSER_TRY(unit.settle(ctx));
     if (unit.has_map()) await_udev(ctx, unit);
     // Nothing may fail after the commit: what is committed is not undone.
     HAWSER_TRY_ASSIGN(Attachment attachment, describe(ctx, unit, gatherer.errors()));
@@ -65,9 +74,15 @@ class Attach {
     return attachment;
   }
 
-  // True if a commit was tried. Whether it is in the log is then for recover() to find out: undoing
-  // what a log on disk calls attached would leave something in between after a crash.
-  bool is_committing() const { return is_committing_; }
+  // False if the log may call the volume attached already: undoing that would leave something in
+  // between after a crash. It is for recover() then.
+  bool can_roll_back() const {
+    if (!is_committing_) return true;
+    const Result<std::vector<Record>> records = operation_.journal().read(operation_.id());
+    if (!records) return false;
+    const Result<LogState> state = replay(*records);
+    return state && state->phase == Phase::attaching;
+  }
 
  private:
   Status begin(const Ctx& ctx) {
@@ -121,13 +136,32 @@ class Attach {
   Operation& operation_;
   const VolumeSpec& spec_;
   const AttachOptions& options_;
+  const Multipath how_;
   std::vector<LoggedPath> paths_{};
   bool is_committing_ = false;
 };
 
+struct Readiness {
+  Multipath how = Multipath::off;
+  std::string no_map{};  // Why there can be none although one was asked for.
+};
+
+// A host that can make no maps will do, unless a map is required.
+Result<Readiness> check_host(const Ctx& ctx, Host& host, const AttachOptions& options) {
+  const Status ready = host.check_ready(ctx, options.multipath);
+  if (ready) return Readiness{.how = options.multipath};
+  const bool will_do =
+      options.multipath == Multipath::preferred && ready.error().code() == Errc::unsupported;
+  if (!will_do) return ready.error();
+  HAWSER_TRY(host.check_ready(ctx, Multipath::off));
+  return Readiness{.no_map = ready.error().message()};
+}
+
 Error roll_back(const Ctx& ctx, Operation& operation, const LogState& before, Error cause) {
   const Ctx undo_ctx = ctx.for_undo(kUndoBudget);
-  operation.tell(Event::Level::warning, "attach.undo", "undoing: " + cause.message());
+  // What became of each path has been told.
+  operation.tell(Event::Level::warning, "attach.undo",
+                 "undoing: " + (cause.paths().empty() ? cause.message() : "too few paths came up"));
   const auto undo = [&]() -> Status {
     HAWSER_TRY_ASSIGN(const LogState state, operation.state());
     HAWSER_TRY(undo_attach(undo_ctx, operation, state));
@@ -146,10 +180,7 @@ Error roll_back(const Ctx& ctx, Operation& operation, const LogState& before, Er
 // What is attached already, with the paths that were missing, as far as they come within `grace`.
 Result<Attachment> complete(const Ctx& ctx, Operation& operation, const VolumeSpec& spec,
                             const AttachOptions& options) {
-  JoinPlan plan{.path = {.chap = spec.chap ? &*spec.chap : nullptr,
-                         .login_timeout = options.login_timeout,
-                         .node_record = options.node_record},
-                .budget = options.grace};
+  JoinPlan plan{.path = path_plan(spec, options), .budget = options.grace};
   Result<std::vector<LoggedPath>> paths = plan_paths(ctx, operation, spec, options.multipath);
   if (paths) {
     plan.more = *std::move(paths);
@@ -237,16 +268,19 @@ Result<Attachment> attach(const Ctx& ctx, const Environment& environment, const 
     return too_few(Errc::invalid_argument, options.min_paths, paths_at_most(spec))
         .with(Stage::input);
   }
-  HAWSER_TRY(environment.host.check_ready(ctx, options.multipath));
+  HAWSER_TRY_ASSIGN(const Readiness readiness, check_host(ctx, environment.host, options));
 
   HAWSER_TRY_ASSIGN(Opened opened, open_settled(ctx, environment, spec, options));
   Operation& operation = *opened.operation;
   Result<Attachment> attachment = [&]() -> Result<Attachment> {
     if (opened.present) return *std::move(opened.present);
     HAWSER_TRY_ASSIGN(const LogState before, operation.state());
-    Attach work(operation, spec, options);
+    if (!readiness.no_map.empty()) {
+      operation.warn("map.none", bare_device_warning(readiness.no_map));
+    }
+    Attach work(operation, spec, options, readiness.how);
     Result<Attachment> made = work.run(ctx, before);
-    if (made || work.is_committing()) return made;
+    if (made || !work.can_roll_back()) return made;
     return roll_back(ctx, operation, before, std::move(made).error());
   }();
   if (!attachment) return attachment;

@@ -3,10 +3,20 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/run_all.h"
 #include "engine/sessions.h"
 
 namespace hawser {
 namespace {
+
+using namespace std::chrono_literals;
+
+// Taking back a path that died takes as long as the kernel and iscsid need to see that. What is not
+// done by then is in the log, and is done by whoever takes the volume down.
+constexpr auto kDiscardBudget = 10s;
+
+// How long a path may take to answer one read before another is asked.
+constexpr auto kAliveBudget = 2s;
 
 // The code that says most about what the caller can do: the same for all paths, or "unavailable".
 Errc common_code(const std::map<SessionKey, Error>& errors) {
@@ -17,6 +27,8 @@ Errc common_code(const std::map<SessionKey, Error>& errors) {
   }
   return common.value_or(Errc::unavailable);
 }
+
+Error not_needed() { return Error(Errc::cancelled, "not needed: a bare device has one path"); }
 
 }  // namespace
 
@@ -42,8 +54,16 @@ Status Gatherer::all(const Ctx& ctx, const std::vector<LoggedPath>& paths, Unit&
     crew->request_stop();
   }  // The paths that are late stop waiting; their logins stay in the log as pending.
   if (waited) take_arrivals(ctx, unit);
-
-  if (waited && !fatal_ && unit.paths().size() >= min_paths) return ok();
+  const bool is_enough = waited && !fatal_ && unit.paths().size() >= min_paths;
+  if (is_enough) {
+    HAWSER_TRY(unit.settle(ctx));
+    for (LoggedPath& path : unit.drop_spare_paths()) {
+      errors_.insert_or_assign(path.key, not_needed());
+      useless_.push_back(std::move(path));
+    }
+    discard_useless(ctx);
+    return ok();
+  }
   return failure(unit, min_paths, std::move(waited));
 }
 
@@ -62,8 +82,12 @@ Status Gatherer::await(const Ctx& ctx, Crew& crew, Unit& unit, std::size_t min_p
     if (!more) {
       const bool is_grace_over =
           enough_at && ctx.check() && more.error().code() == Errc::deadline_exceeded;
-      if (is_grace_over) return ok();
-      return more.error();
+      if (!is_grace_over) return more.error();
+      if (has_live_path(ctx, unit)) return ok();
+      // Those that are in have died since; a better one may be on its way.
+      grace = kAliveBudget;
+      enough_at = ctx.clock.now();
+      continue;
     }
     if (!*more) return ok();
     take_arrivals(ctx, unit);
@@ -83,12 +107,21 @@ void Gatherer::take_arrivals(const Ctx& ctx, Unit& unit) {
 void Gatherer::take(const Ctx& ctx, Unit& unit, Arrival arrival) {
   const LoggedPath& path = arrival.path;
   Result<Path>& up = *arrival.result;
+  // Told to stop because the others were enough. It may be a good path all the same: what has come
+  // of it stays in the log, as a login that is still pending does.
+  const bool is_late = !up && up.error().code() == Errc::cancelled && ctx.check();
   const bool is_bare = !unit.paths().empty() && !unit.has_map();
-  Status admitted = !up      ? Status(std::move(up).error())
-                    : fatal_ ? Status(*fatal_)
-                    : is_bare
-                        ? Status(Error(Errc::cancelled, "not needed: a bare device has one path"))
-                        : unit.admit(ctx, *std::move(up));
+  if (is_late) {
+    const Error& stopped = up.error();
+    up = (is_bare ? not_needed()
+                  : Error(Errc::deadline_exceeded, "no answer by the time the others were enough"))
+             .with(stopped.stage())
+             .with(is_bare ? stopped.outcome() : Outcome::unknown);
+  }
+  Status admitted = !up       ? Status(std::move(up).error())
+                    : fatal_  ? Status(*fatal_)
+                    : is_bare ? Status(not_needed())
+                              : unit.admit(ctx, *std::move(up));
   if (admitted) {
     errors_.erase(path.key);
     operation_.tell(Event::Level::info, "path.ready",
@@ -106,9 +139,39 @@ void Gatherer::take(const Ctx& ctx, Unit& unit, Arrival arrival) {
   // whoever takes the map down.
   const bool can_discard = error.outcome() == Outcome::unchanged && !fatal_ &&
                            error.stage() != Stage::map && error.stage() != Stage::journal;
+  if (can_discard) useless_.push_back(path);
+  report(path, error);
   errors_.insert_or_assign(path.key, std::move(error));
-  if (!can_discard) return;
-  const Status discarded = discard(ctx, path);
+}
+
+void Gatherer::report(const LoggedPath& path, const Error& error) const {
+  const auto level = error.code() == Errc::cancelled ? Event::Level::info : Event::Level::warning;
+  operation_.tell(level, "path.failed", error.message(), to_string(path.spec.portal));
+}
+
+// One that answers is enough to hand the volume out.
+bool Gatherer::has_live_path(const Ctx& ctx, const Unit& unit) const {
+  return std::any_of(unit.paths().begin(), unit.paths().end(), [&](const Path& path) {
+    return !path.device.takes_reads() ||
+           operation_.host().probe(ctx.within(kAliveBudget), path.device);
+  });
+}
+
+void Gatherer::discard_useless(const Ctx& ctx) {
+  std::vector<std::function<Status(const Ctx&)>> tasks;
+  for (LoggedPath& path : useless_) {
+    tasks.emplace_back([this, path = std::move(path)](const Ctx& task_ctx) {
+      const Status discarded = discard(task_ctx, path);
+      if (!discarded) {
+        operation_.warn("path.discard",
+                        "not taken back, detach will: " + discarded.error().message(),
+                        to_string(path.spec.portal));
+      }
+      return ok();
+    });
+  }
+  useless_.clear();
+  const Status discarded = run_all(ctx.within(kDiscardBudget), operation_.host(), std::move(tasks));
   if (!discarded) operation_.warn("path.discard", discarded.error().message());
 }
 
@@ -118,6 +181,7 @@ Status Gatherer::first_good(const Ctx& ctx, const std::vector<LoggedPath>& paths
     take(ctx, unit, {path, bring_up(ctx, operation_, path, plan_)});
     if (fatal_) break;
     if (!unit.paths().empty()) return ok();
+    discard_useless(ctx);
   }
   return failure(unit, 1, ctx.check());
 }

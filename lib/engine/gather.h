@@ -14,7 +14,8 @@ class Gatherer {
  public:
   Gatherer(Operation& operation, PathPlan plan) : operation_(operation), plan_(plan) {}
 
-  // All paths at once. Returns when each has answered, or `grace` after `min_paths` of them are in.
+  // All paths at once. Returns when each has answered, or `grace` after `min_paths` of them are in;
+  // later, if by then none of those can be read any more. Brings the map into order before.
   //
   // Errors: fewer than `min_paths` came; says why for each in Error::paths().
   Status all(const Ctx& ctx, const std::vector<LoggedPath>& paths, Unit& unit,
@@ -33,9 +34,12 @@ class Gatherer {
   };
 
   void take(const Ctx& ctx, Unit& unit, Arrival arrival);
+  void report(const LoggedPath& path, const Error& error) const;
   Status await(const Ctx& ctx, Crew& crew, Unit& unit, std::size_t min_paths,
                std::chrono::nanoseconds grace);
   void take_arrivals(const Ctx& ctx, Unit& unit);
+  bool has_live_path(const Ctx& ctx, const Unit& unit) const;
+  void discard_useless(const Ctx& ctx);
   Status discard(const Ctx& ctx, const LoggedPath& path);
   Error failure(const Unit& unit, std::size_t min_paths, Status cause) const;
 
@@ -43,6 +47,7 @@ class Gatherer {
   const PathPlan plan_;
   std::map<SessionKey, Error> errors_{};
   std::optional<Error> fatal_{};
+  std::vector<LoggedPath> useless_{};  // To be taken back.
   Mutex mutex_;
   std::vector<Arrival> arrivals_ HAWSER_GUARDED_BY(mutex_){};
 };

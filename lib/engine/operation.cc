@@ -58,6 +58,7 @@ void Operation::undone(std::string_view step, std::uint32_t number) {
     const MutexLock lock(mutex_);
     written = append({.type = RecordType::undone, .step = std::string(step), .number = number},
                      Durability::process);
+    if (!written && std::exchange(has_told_of_log_, true)) return;
   }
   if (!written) tell(Event::Level::warning, "log.failed", written.error().message());
 }

@@ -73,6 +73,7 @@ class Operation {
   std::unique_ptr<LogFile> log_ HAWSER_GUARDED_BY(mutex_);
   std::uint32_t next_number_ HAWSER_GUARDED_BY(mutex_) = 1;
   bool is_forgotten_ HAWSER_GUARDED_BY(mutex_) = false;
+  bool has_told_of_log_ HAWSER_GUARDED_BY(mutex_) = false;  // Once is enough.
   std::vector<std::string> warnings_ HAWSER_GUARDED_BY(mutex_){};
 };
 

@@ -1,6 +1,7 @@
 #include "engine/path.h"
 
 #include <algorithm>
+#include <functional>
 #include <utility>
 
 #include "engine/node_records.h"
@@ -23,6 +24,12 @@ constexpr auto kNodeRecordBudget = 5s;
 
 // A device that does not answer a small read for this long is scanned anew.
 constexpr auto kProbeBudget = 5s;
+
+// A portal that refuses does so at once: the next try is to find it in another state.
+constexpr auto kLoginInterval = 1000ms;
+
+// Lost packets are sent again within this time. What takes longer is not a path to begin with.
+constexpr auto kReadBudget = 10s;
 
 LoginRequest make_request(const Ctx& ctx, const LoggedPath& path, const PathPlan& plan) {
   // iscsid counts in whole seconds. A login should be dead by the time we give up on it.
@@ -56,16 +63,75 @@ Status log_device(Operation& operation, std::uint32_t number, const ScsiDevice& 
       {{"hctl", to_string(device.hctl)}, {"name", device.name}, {"dev", to_string(device.dev)}});
 }
 
-Result<ScsiDevice> scan_device(const Ctx& ctx, Operation& operation, const Session& session,
-                               std::uint32_t lun) {
+// Tells once, at the end, what several tries came to.
+template <class Value>
+Result<Value> sum_up(Operation& operation, const LoggedPath& path, std::string_view doing,
+                     std::uint32_t tried, const std::optional<Error>& last, Result<Value> result) {
+  if (tried == 1) return result;
+  if (!result) {
+    return std::move(result).error().with(std::string(doing) + ": " + std::to_string(tried) +
+                                          " tries, the last one");
+  }
+  operation.tell(Event::Level::info, "path.retried",
+                 std::string(doing) + ": worked at try " + std::to_string(tried) +
+                     "; before it: " + last->message(),
+                 to_string(path.spec.portal));
+  return result;
+}
+
+// What is tried: `attempt` until it works, fails for good, or has been made `tries` times.
+template <class Value>
+Result<Value> try_often(const Ctx& ctx, Operation& operation, const LoggedPath& path,
+                        std::string_view doing, std::uint32_t tries,
+                        std::chrono::milliseconds interval,
+                        const std::function<bool(const Error&)>& is_worth_another, auto&& attempt) {
+  std::optional<Error> last;
+  for (std::uint32_t tried = 1;; ++tried) {
+    Result<Value> result = attempt(tried);
+    const bool is_over = result || tried >= tries ||
+                         result.error().outcome() != Outcome::unchanged ||
+                         !is_worth_another(result.error());
+    if (is_over) return sum_up(operation, path, doing, tried, last, std::move(result));
+    last = std::move(result).error();
+    const Status paused = operation.host().pause(ctx, interval);
+    if (!paused) {
+      result = Error(paused.error()).with("wait for the next try, after " + last->message());
+      return sum_up(operation, path, doing, tried, last, std::move(result));
+    }
+  }
+}
+
+Result<Acquired> acquire_session_often(const Ctx& ctx, Operation& operation, const LoggedPath& path,
+                                       const PathPlan& plan) {
+  return try_often<Acquired>(
+      ctx, operation, path, "login", plan.login_tries, kLoginInterval,
+      [](const Error& error) { return error.code() == Errc::unavailable; },
+      [&](std::uint32_t) {
+        return acquire_session(ctx, operation, path, make_request(ctx, path, plan));
+      });
+}
+
+Result<ScsiDevice> scan_often(const Ctx& ctx, Operation& operation, const LoggedPath& path,
+                              const PathPlan& plan, const Session& session) {
   Host& host = operation.host();
+  return try_often<ScsiDevice>(
+      ctx, operation, path, "scan", plan.scan_tries, plan.scan_interval,
+      [](const Error& error) {
+        return error.code() == Errc::not_found || error.code() == Errc::unavailable;
+      },
+      [&](std::uint32_t) -> Result<ScsiDevice> {
+        HAWSER_TRY(host.scan(ctx, session, path.kernel_lun));
+        return host.wait_for_device(ctx.within(kDeviceTimeout), session, path.kernel_lun);
+      });
+}
+
+Result<ScsiDevice> scan_device(const Ctx& ctx, Operation& operation, const LoggedPath& path,
+                               const PathPlan& plan, const Session& session) {
   HAWSER_TRY_ASSIGN(const std::uint32_t number,
                     operation.intent(step::kDevice, {{"sid", std::to_string(session.sid)},
-                                                     {"lun", std::to_string(lun)},
+                                                     {"lun", std::to_string(path.kernel_lun)},
                                                      {"existed", "0"}}));
-  HAWSER_TRY(host.scan(ctx, session, lun));
-  HAWSER_TRY_ASSIGN(ScsiDevice device,
-                    host.wait_for_device(ctx.within(kDeviceTimeout), session, lun));
+  HAWSER_TRY_ASSIGN(ScsiDevice device, scan_often(ctx, operation, path, plan, session));
   HAWSER_TRY(log_device(operation, number, device));
   return device;
 }
@@ -97,7 +163,7 @@ Status take_existing(const Ctx& ctx, Operation& operation, Path& path) {
   return log_device(operation, number, path.device);
 }
 
-Status find_device(const Ctx& ctx, Operation& operation, Path& path) {
+Status find_device(const Ctx& ctx, Operation& operation, const PathPlan& plan, Path& path) {
   const std::uint32_t lun = path.logged.kernel_lun;
   HAWSER_TRY_ASSIGN(const std::vector<ScsiDevice> before,
                     operation.host().devices(ctx, path.session.sid));
@@ -108,46 +174,66 @@ Status find_device(const Ctx& ctx, Operation& operation, Path& path) {
     path.device = *existing;
     return take_existing(ctx, operation, path);
   }
-  HAWSER_TRY_ASSIGN(path.device, scan_device(ctx, operation, path.session, lun));
+  HAWSER_TRY_ASSIGN(path.device, scan_device(ctx, operation, path.logged, plan, path.session));
   return ok();
 }
 
 Result<Path> find_path(const Ctx& ctx, Operation& operation, const LoggedPath& logged,
-                       const Acquired& acquired) {
+                       const PathPlan& plan, const Acquired& acquired) {
   Path path{.logged = logged, .session = acquired.session, .login_time = acquired.login_time};
-  Status found = find_device(ctx, operation, path);
+  Status found = find_device(ctx, operation, plan, path);
   if (!found) return std::move(found).error().with(Stage::scan);
   return path;
 }
 
-Result<Path> bring_up_unlabelled(const Ctx& ctx, Operation& operation, const LoggedPath& logged,
-                                 const PathPlan& plan) {
-  const LoginRequest request = make_request(ctx, logged, plan);
-  if (plan.node_record) HAWSER_TRY(add_node_record(ctx, operation, logged, request));
-
-  Result<Acquired> acquired = acquire_session(ctx, operation, logged, request);
-  if (!acquired) return std::move(acquired).error().with(Stage::login);
-  return find_path(ctx, operation, logged, *acquired);
+// A device that cannot be read is of no use, and its path may have died since the scan: a map that
+// is begun with it would have no path that works. Reading changes nothing.
+Status check_readable(const Ctx& ctx, Operation& operation, const ScsiDevice& device) {
+  if (!device.takes_reads()) return ok();
+  const Status read = operation.host().probe(ctx.within(kReadBudget), device);
+  if (read) return ok();
+  HAWSER_TRY(ctx.check());
+  // That the read took too long is not the caller's deadline.
+  const bool is_slow = read.error().code() == Errc::deadline_exceeded;
+  Error error = is_slow ? Error(Errc::unavailable,
+                                "no answer in " + std::to_string(kReadBudget.count()) + " s")
+                        : read.error();
+  return std::move(error)
+      .with(device.name + " is there, but cannot be read")
+      .with(Outcome::unchanged);
 }
 
-Result<Path> labelled(const Operation& operation, const LoggedPath& path, Result<Path> up) {
+Result<Path> bring_up_unlabelled(const Ctx& ctx, Operation& operation, const LoggedPath& logged,
+                                 const PathPlan& plan) {
+  if (plan.node_record) {
+    HAWSER_TRY(add_node_record(ctx, operation, logged, make_request(ctx, logged, plan)));
+  }
+
+  Result<Acquired> acquired = acquire_session_often(ctx, operation, logged, plan);
+  if (!acquired) return std::move(acquired).error().with(Stage::login);
+  HAWSER_TRY_ASSIGN(Path path, find_path(ctx, operation, logged, plan, *acquired));
+  if (path.existed) return path;  // It has been read.
+  Status readable = check_readable(ctx, operation, path.device);
+  if (!readable) return std::move(readable).error().with(Stage::scan);
+  return path;
+}
+
+Result<Path> labelled(const LoggedPath& path, Result<Path> up) {
   if (up) return up;
-  const std::string portal = to_string(path.spec.portal);
-  Error error = std::move(up).error().with_path(portal, path.spec.target, path.spec.lun);
-  operation.tell(Event::Level::warning, "path.failed", error.message(), portal);
-  return error;
+  return std::move(up).error().with_path(to_string(path.spec.portal), path.spec.target,
+                                         path.spec.lun);
 }
 
 }  // namespace
 
 Result<Path> bring_up(const Ctx& ctx, Operation& operation, const LoggedPath& path,
                       const PathPlan& plan) {
-  return labelled(operation, path, bring_up_unlabelled(ctx, operation, path, plan));
+  return labelled(path, bring_up_unlabelled(ctx, operation, path, plan));
 }
 
 Result<Path> bring_up_on(const Ctx& ctx, Operation& operation, const LoggedPath& path,
                          const Session& session) {
-  return labelled(operation, path, find_path(ctx, operation, path, {.session = session}));
+  return labelled(path, find_path(ctx, operation, path, {}, {.session = session}));
 }
 
 Result<Path> bring_up_again(const Ctx& ctx, Operation& operation, Path path) {
@@ -165,7 +251,7 @@ Result<Path> bring_up_again(const Ctx& ctx, Operation& operation, Path path) {
   operation.tell(Event::Level::info, "device.purge", "deleting " + old.name + " to scan it anew");
   HAWSER_TRY(operation.host().remove_device(ctx, old));
   HAWSER_TRY(operation.done(step::kPurge, number));
-  HAWSER_TRY_ASSIGN(path.device, scan_device(ctx, operation, path.session, path.logged.kernel_lun));
+  HAWSER_TRY_ASSIGN(path.device, scan_device(ctx, operation, path.logged, {}, path.session));
   path.existed = false;
   path.doubt.clear();
   return path;

@@ -20,11 +20,14 @@ struct Path {
 struct PathPlan {
   const Chap* chap = nullptr;
   std::chrono::seconds login_timeout{15};
+  std::uint32_t login_tries = 1;
+  std::uint32_t scan_tries = 1;
+  std::chrono::milliseconds scan_interval{1000};
   bool node_record = false;
 };
 
-// Logs in, scans exactly one LUN, and waits for the disk. Each step is in the log before it is
-// done.
+// Logs in, scans exactly one LUN, waits for the disk, and reads a little from it. Each step is in
+// the log before it is done.
 //
 // Errors: those of login and scan, with portal, target and LUN set. Outcome::unknown if a login is
 // still pending. What was done stays, for undo_attach().

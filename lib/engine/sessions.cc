@@ -121,9 +121,9 @@ Result<Acquired> log_in(const Ctx& ctx, Operation& operation, const LoggedPath& 
                         const LoginRequest& request) {
   Host& host = operation.host();
   const std::int64_t start_ms = host.uptime_ms();
+  operation.tell(Event::Level::info, "login.sent", "logging in to " + path.key.target,
+                 to_string(path.spec.portal));
   for (;;) {
-    operation.tell(Event::Level::info, "login.sent", "logging in to " + path.key.target,
-                   to_string(path.spec.portal));
     Result<Session> session = host.login(ctx, request);
     const std::chrono::milliseconds took{host.uptime_ms() - start_ms};
     if (session) return Acquired{.session = *session, .login_time = took};

@@ -16,6 +16,25 @@ using namespace std::chrono_literals;
 constexpr int kGrowTries = 10;
 
 constexpr auto kRescanBudget = 5s;
+// How long udev may take to handle a new device, after which multipathd looks at it.
+constexpr auto kClaimBudget = 15s;
+constexpr auto kOfferInterval = 500ms;
+
+// multipathd announces nothing before it makes a map.
+constexpr int kLooks = 3;
+constexpr auto kLookInterval = 100ms;
+
+// A map that multipathd has just made is open for as long as udev probes it.
+constexpr auto kReleaseBudget = 20s;
+
+bool contains(const std::vector<std::string>& list, const std::string& value) {
+  return std::find(list.begin(), list.end(), value) != list.end();
+}
+
+std::string blacklists(const Path& path) {
+  return "multipathd blacklists " + path.device.name +
+         " and would destroy a map over it; see its multipath.conf";
+}
 
 Error mismatch(const Path& path, const std::string& why) {
   return Error(Errc::identity_mismatch,
@@ -26,12 +45,16 @@ Error mismatch(const Path& path, const std::string& why) {
 
 }  // namespace
 
+std::string bare_device_warning(const std::string& why) {
+  return why + ": a single bare device is used, with reduced performance and safety";
+}
+
 Status Unit::admit(const Ctx& ctx, Path path) {
   HAWSER_TRY(identify(ctx, path));
   HAWSER_TRY(check_access(path));
   if (paths_.empty()) HAWSER_TRY(learn(ctx, path));
   if (multipath_ == Multipath::off) {
-    HAWSER_TRY(check_claimed(ctx, path));
+    HAWSER_TRY(keep_bare(ctx, path));
   } else if (wants_map_) {
     HAWSER_TRY(add_to_map(ctx, path));
   }
@@ -92,13 +115,7 @@ Status Unit::check_access(const Path& path) const {
 Status Unit::learn(const Ctx& ctx, const Path& path) {
   HAWSER_TRY_ASSIGN(wwid_, operation_.host().wwid(ctx, path.device));
   if (wwid_.empty() && multipath_ != Multipath::off) {
-    if (multipath_ == Multipath::required) {
-      is_fatal_ = true;
-      return mismatch(path, "says nothing that identifies it, so no map can be made");
-    }
-    operation_.warn("map.no_identity",
-                    path.device.name + " says nothing that identifies it: no map, one path");
-    wants_map_ = false;
+    HAWSER_TRY(refuse_map(ctx, path.device.name + " says nothing that identifies it"));
   }
   Fields fields{{"wwid", wwid_}};
   put(fields, path.device.identity);
@@ -115,15 +132,112 @@ Status Unit::use_bare(const Ctx& ctx, Path& path) {
   return make_read_only(ctx, operation_, path);
 }
 
+// Has the WWID in the list of multipath-tools, and out of it again when the log is undone, whoever
+// puts it there: multipathd does so too when it makes a map.
+Status Unit::remember_wwid(const Ctx& ctx) {
+  if (contains(wwids_before_, wwid_)) return ok();
+  HAWSER_TRY_ASSIGN(wwid_step_, operation_.intent(step::kWwid, {{"wwid", wwid_}}));
+  HAWSER_TRY(operation_.host().remember_wwid(ctx, wwid_));
+  return operation_.done(step::kWwid, *wwid_step_);
+}
+
+Status Unit::forget_wwid(const Ctx& ctx) {
+  if (!wwid_step_) return ok();
+  HAWSER_TRY(operation_.host().forget_wwid(ctx, wwid_));
+  operation_.undone(step::kWwid, *std::exchange(wwid_step_, std::nullopt));
+  return ok();
+}
+
+// No map can be had. A bare device has to do, unless the caller said that it will not.
+Status Unit::refuse_map(const Ctx& ctx, const std::string& why) {
+  if (multipath_ == Multipath::required) {
+    is_fatal_ = true;
+    return Error(Errc::unsupported, why + ": no map can be made, and multipath is required")
+        .with(Stage::map);
+  }
+  operation_.warn("map.none", bare_device_warning(why));
+  wants_map_ = false;
+  has_map_ = false;
+  if (map_step_) operation_.undone(step::kMap, *std::exchange(map_step_, std::nullopt));
+  return forget_wwid(ctx);
+}
+
+std::vector<LoggedPath> Unit::drop_spare_paths() {
+  std::vector<LoggedPath> spare;
+  if (has_map_ || paths_.empty()) return spare;
+  for (auto path = paths_.begin() + 1; path != paths_.end(); ++path)
+    spare.push_back(path->logged);
+  paths_.resize(1);
+  return spare;
+}
+
 // A bare device under a map of multipathd's is of no use: its user would find it busy.
 Status Unit::check_claimed(const Ctx& ctx, const Path& path) {
   if (wwid_.empty()) return ok();
   HAWSER_TRY_ASSIGN(const std::optional<Map> map, operation_.host().find_map(ctx, map_uuid()));
   if (!map || !map->has_path(path.device.dev)) return ok();
+  return claimed(path, *map);
+}
+
+Error Unit::claimed(const Path& path, const Map& map) {
   is_fatal_ = true;
-  return Error(Errc::busy, path.device.name + " is claimed by multipath map " + map->name +
+  return Error(Errc::busy, path.device.name + " is claimed by multipath map " + map.name +
                                "; attach it with multipath, or blacklist it in multipath.conf")
       .with(Stage::map);
+}
+
+// With multipath off the device stays bare: a map that multipathd makes over it, now or when the
+// uevent of the device gets to it, is taken away. One that somebody else had before is not.
+Status Unit::keep_bare(const Ctx& ctx, const Path& path) {
+  if (wwid_.empty()) return ok();
+  HAWSER_TRY_ASSIGN(const LogState state, operation_.state());
+  const bool is_ours =
+      std::any_of(state.devices.begin(), state.devices.end(), [&](const DeviceEntry& entry) {
+        return entry.sid == path.session.sid && entry.lun == path.device.hctl.lun && !entry.existed;
+      });
+  if (!is_ours) return check_claimed(ctx, path);
+
+  if (!contains(wwids_before_, wwid_)) {
+    HAWSER_TRY_ASSIGN(wwid_step_, operation_.intent(step::kWwid, {{"wwid", wwid_}}));
+  }
+  HAWSER_TRY_ASSIGN(map_step_, operation_.intent(step::kMap, {{"uuid", map_uuid()}}));
+  HAWSER_TRY(release(ctx, path));
+  operation_.undone(step::kMap, *std::exchange(map_step_, std::nullopt));
+  return forget_wwid(ctx);
+}
+
+// multipathd does not claim a device again that it knows already. So it is made to look now, and
+// what comes of that is taken away. It cannot look before udev has handled the device.
+Status Unit::release(const Ctx& ctx, const Path& path) {
+  Host& host = operation_.host();
+  const TimePoint give_up = ctx.clock.now() + kClaimBudget;
+  PathVerdict verdict = PathVerdict::undecided;
+  for (;;) {
+    HAWSER_TRY_ASSIGN(verdict, host.offer_path(ctx, path.device));
+    if (verdict != PathVerdict::undecided || ctx.clock.now() >= give_up) break;
+    HAWSER_TRY(host.pause(ctx, kOfferInterval));
+  }
+  if (verdict == PathVerdict::undecided) {
+    operation_.warn("map.undecided", "multipathd has not looked at " + path.device.name +
+                                         " yet; it may claim the device when it does");
+  }
+  const bool may_come = verdict == PathVerdict::accepted || verdict == PathVerdict::undecided;
+  for (int quiet = 0; quiet < (may_come ? kLooks : 1);) {
+    HAWSER_TRY_ASSIGN(const std::optional<Map> map, host.find_map(ctx, map_uuid()));
+    if (!map) {
+      if (may_come) HAWSER_TRY(host.pause(ctx, kLookInterval));
+      ++quiet;
+      continue;
+    }
+    quiet = 0;
+    const std::size_t ours = map->has_path(path.device.dev) ? 1 : 0;
+    if (map->paths.size() != ours) return claimed(path, *map);
+    operation_.tell(Event::Level::info, "map.release",
+                    "taking " + path.device.name + " back from map " + map->name);
+    const Status removed = host.remove_map(ctx.within(kReleaseBudget), map_uuid());
+    if (!removed) return claimed(path, *map).with(removed.error().message());
+  }
+  return ok();
 }
 
 Status Unit::add_to_map(const Ctx& ctx, const Path& path) {
@@ -134,31 +248,11 @@ Status Unit::add_to_map(const Ctx& ctx, const Path& path) {
 
 Status Unit::create_map(const Ctx& ctx, const Path& path) {
   Host& host = operation_.host();
-  HAWSER_TRY_ASSIGN(const bool is_known, host.knows_wwid(ctx, wwid_));
-  if (!is_known) {
-    HAWSER_TRY_ASSIGN(const std::uint32_t number,
-                      operation_.intent(step::kWwid, {{"wwid", wwid_}}));
-    HAWSER_TRY(host.remember_wwid(ctx, wwid_));
-    HAWSER_TRY(operation_.done(step::kWwid, number));
-  }
-
+  HAWSER_TRY(remember_wwid(ctx));
   HAWSER_TRY_ASSIGN(const PathVerdict verdict, host.offer_path(ctx, path.device));
-  if (verdict == PathVerdict::blacklisted) {
-    const std::string why = "multipathd blacklists " + path.device.name +
-                            " and would destroy a map over it; see its multipath.conf";
-    if (multipath_ == Multipath::required) {
-      is_fatal_ = true;
-      return Error(Errc::unsupported, why);
-    }
-    operation_.warn("map.blacklisted", why +
-                                           ": one bare path is used, which is neither as fast "
-                                           "nor as safe");
-    wants_map_ = false;
-    return ok();
-  }
+  if (verdict == PathVerdict::blacklisted) return refuse_map(ctx, blacklists(path));
 
-  HAWSER_TRY_ASSIGN(const std::uint32_t number,
-                    operation_.intent(step::kMap, {{"uuid", map_uuid()}}));
+  HAWSER_TRY_ASSIGN(map_step_, operation_.intent(step::kMap, {{"uuid", map_uuid()}}));
   operation_.tell(Event::Level::info, "map.create", "making map " + map_uuid());
   Status made = host.create_map(ctx, {.name = wwid_,
                                       .uuid = map_uuid(),
@@ -171,7 +265,7 @@ Status Unit::create_map(const Ctx& ctx, const Path& path) {
   has_map_ = true;
   is_map_ours_ = made.has_value();
   if (!made) HAWSER_TRY(grow_map(ctx, path));
-  HAWSER_TRY(operation_.done(step::kMap, number));
+  HAWSER_TRY(operation_.done(step::kMap, *map_step_));
   return settle_access(ctx);
 }
 
@@ -243,6 +337,16 @@ Status Unit::check_stranger(const Ctx& ctx, const ScsiDevice& device, const Path
 
 Status Unit::settle(const Ctx& ctx) {
   if (!has_map_) return ok();
+  Host& host = operation_.host();
+  HAWSER_TRY_ASSIGN(const std::optional<Map> map, host.find_map(ctx, map_uuid()));
+  if (!map) {
+    // multipathd may not have known the path well enough to say so when it was asked.
+    HAWSER_TRY_ASSIGN(const PathVerdict verdict, host.offer_path(ctx, paths_.front().device));
+    if (verdict == PathVerdict::blacklisted) {
+      HAWSER_TRY(refuse_map(ctx, blacklists(paths_.front())));
+      return use_bare(ctx, paths_.front());
+    }
+  }
   for (const Path& path : paths_)
     HAWSER_TRY(add_to_map(ctx, path));
   return settle_access(ctx);

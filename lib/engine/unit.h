@@ -8,12 +8,21 @@
 
 namespace hawser {
 
+// What is said of an attach that should have had a map, and has none because of `why`.
+std::string bare_device_warning(const std::string& why);
+
 // The logical unit that an attach hands out: which one it is, the paths that were found to lead to
 // it, and the map over them. Used by one thread.
 class Unit {
  public:
-  Unit(Operation& operation, const VolumeSpec& spec, Multipath multipath, Identity known)
-      : operation_(operation), spec_(spec), multipath_(multipath), known_(std::move(known)) {}
+  // `wwids` are those that the list of multipath-tools had before anything was scanned.
+  Unit(Operation& operation, const VolumeSpec& spec, Multipath multipath, Identity known,
+       std::vector<std::string> wwids)
+      : operation_(operation),
+        spec_(spec),
+        multipath_(multipath),
+        known_(std::move(known)),
+        wwids_before_(std::move(wwids)) {}
 
   // Takes a path in, if it shows the unit; the first path says which one that is.
   //
@@ -23,8 +32,12 @@ class Unit {
 
   // Brings into the map what somebody else's reload may have dropped from it, and sees that it can
   // be written to, or cannot, as was asked for.
-  // Errors: busy, io, permission_denied, identity_mismatch.
+  // Errors: busy, io, permission_denied, identity_mismatch; unsupported if multipathd has removed
+  // the map because its configuration says so.
   Status settle(const Ctx& ctx);
+
+  // After a map was given up: the paths that a bare device has no use for. The unit loses them.
+  std::vector<LoggedPath> drop_spare_paths();
 
   bool is_fatal() const { return is_fatal_; }
   const std::vector<Path>& paths() const { return paths_; }
@@ -38,6 +51,12 @@ class Unit {
   Status learn(const Ctx& ctx, const Path& path);
   Status check_claimed(const Ctx& ctx, const Path& path);
   Status use_bare(const Ctx& ctx, Path& path);
+  Error claimed(const Path& path, const Map& map);
+  Status keep_bare(const Ctx& ctx, const Path& path);
+  Status release(const Ctx& ctx, const Path& path);
+  Status remember_wwid(const Ctx& ctx);
+  Status forget_wwid(const Ctx& ctx);
+  Status refuse_map(const Ctx& ctx, const std::string& why);
   Status add_to_map(const Ctx& ctx, const Path& path);
   Status create_map(const Ctx& ctx, const Path& path);
   Status grow_map(const Ctx& ctx, const Path& path);
@@ -50,8 +69,11 @@ class Unit {
   const VolumeSpec& spec_;
   const Multipath multipath_;
   const Identity known_;  // From an earlier attachment of this volume; may be empty.
+  const std::vector<std::string> wwids_before_;
   std::vector<Path> paths_{};
   std::string wwid_{};
+  std::optional<std::uint32_t> wwid_step_{};  // Of the log, if the list of WWIDs is ours to undo.
+  std::optional<std::uint32_t> map_step_{};
   bool wants_map_ = true;  // False once multipathd refused the unit and a bare device will do.
   bool has_map_ = false;
   bool is_map_ours_ = false;  // We made it, and so did what is said of it.

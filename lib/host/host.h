@@ -199,7 +199,7 @@ class Host {
                                               const std::vector<ScsiDevice>& devices) = 0;
 
   // The list of WWIDs that multipath-tools and LVM take for multipath (/etc/multipath/wwids).
-  virtual Result<bool> knows_wwid(const Ctx& ctx, const std::string& wwid) = 0;
+  virtual Result<std::vector<std::string>> known_wwids(const Ctx& ctx) = 0;
   // Adding what is there, or removing what is not, is success.
   virtual Status remember_wwid(const Ctx& ctx, const std::string& wwid) = 0;
   virtual Status forget_wwid(const Ctx& ctx, const std::string& wwid) = 0;

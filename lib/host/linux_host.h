@@ -70,7 +70,7 @@ class LinuxHost final : public Host {
   Status announce_size(const Ctx& ctx, const Map& map) override;
   Result<bool> is_known_to_multipathd(const Ctx& ctx,
                                       const std::vector<ScsiDevice>& devices) override;
-  Result<bool> knows_wwid(const Ctx& ctx, const std::string& wwid) override;
+  Result<std::vector<std::string>> known_wwids(const Ctx& ctx) override;
   Status remember_wwid(const Ctx& ctx, const std::string& wwid) override;
   Status forget_wwid(const Ctx& ctx, const std::string& wwid) override;
   Result<std::vector<std::string>> claims(const Ctx& ctx, const ScsiDevice& device) override;

@@ -114,7 +114,8 @@ Result<PathVerdict> LinuxHost::offer_path(const Ctx& ctx, const ScsiDevice& devi
     case PathOffer::blacklisted: return PathVerdict::blacklisted;
     case PathOffer::undecided: break;
   }
-  return PathVerdict::undecided;
+  // Without udev no event tells it of the device: it will never look.
+  return udev_runs() ? PathVerdict::undecided : PathVerdict::not_running;
 }
 
 // Up to 0.9.6 it looks at one path only, and for a while after a map was made it says "fail".
@@ -141,9 +142,7 @@ Result<bool> LinuxHost::is_known_to_multipathd(const Ctx& ctx,
   });
 }
 
-Result<bool> LinuxHost::knows_wwid(const Ctx& ctx, const std::string& wwid) {
-  return wwids_.contains(ctx, wwid);
-}
+Result<std::vector<std::string>> LinuxHost::known_wwids(const Ctx& ctx) { return wwids_.list(ctx); }
 
 Status LinuxHost::remember_wwid(const Ctx& ctx, const std::string& wwid) {
   return wwids_.add(ctx, wwid);

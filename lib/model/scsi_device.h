@@ -37,7 +37,14 @@ struct ScsiDevice {
   std::uint64_t sectors = 0;  // Of 512 bytes.
   std::string state{};        // "running", "blocked", "transport-offline", ...
   bool read_only = false;
-  Identity identity{};  // The pages that the kernel read when it scanned; a snapshot.
+  std::string access_state{};  // ALUA, if a handler is attached: "active/optimized", "standby", ...
+  Identity identity{};         // The pages that the kernel read when it scanned; a snapshot.
+
+  // False for a path that the array keeps in reserve: it is good, and refuses to read.
+  bool takes_reads() const {
+    return access_state != "standby" && access_state != "unavailable" &&
+           access_state != "transitioning";
+  }
 };
 
 }  // namespace hawser

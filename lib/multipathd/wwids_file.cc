@@ -69,13 +69,19 @@ std::size_t find_line(const std::string& text, const std::string& wwid) {
 
 }  // namespace
 
-Result<bool> WwidsFile::contains(const Ctx& ctx, const std::string& wwid) const {
-  HAWSER_TRY(check_wwid(wwid));
+Result<std::vector<std::string>> WwidsFile::list(const Ctx& ctx) const {
+  std::vector<std::string> wwids;
   Result<UniqueFd> fd = open_locked(ctx, path_, O_RDWR);
-  if (!fd && fd.error().code() == Errc::not_found) return false;
+  if (!fd && fd.error().code() == Errc::not_found) return wwids;
   if (!fd) return std::move(fd).error();
   HAWSER_TRY_ASSIGN(const std::string text, read_all(fd->get(), path_));
-  return find_line(text, wwid) != text.npos;
+  for (std::string_view rest = text; !rest.empty();) {
+    const std::string_view line = rest.substr(0, rest.find('\n'));
+    rest.remove_prefix(std::min(rest.size(), line.size() + 1));
+    const bool is_entry = line.size() > 2 && line.front() == '/' && line.back() == '/';
+    if (is_entry) wwids.emplace_back(line.substr(1, line.size() - 2));
+  }
+  return wwids;
 }
 
 Status WwidsFile::add(const Ctx& ctx, const std::string& wwid) const {

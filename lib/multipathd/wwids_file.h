@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "hawser/ctx.h"
 
@@ -12,7 +13,8 @@ class WwidsFile {
  public:
   explicit WwidsFile(std::string path = "/etc/multipath/wwids") : path_(std::move(path)) {}
 
-  Result<bool> contains(const Ctx& ctx, const std::string& wwid) const;
+  // No file is no entries.
+  Result<std::vector<std::string>> list(const Ctx& ctx) const;
   // Adding what is there, or removing what is not, is success.
   Status add(const Ctx& ctx, const std::string& wwid) const;
   Status remove(const Ctx& ctx, const std::string& wwid) const;

@@ -98,6 +98,8 @@ Result<std::optional<ScsiDevice>> ScsiSysfs::read(const std::string& dir, const 
   device.sectors = *sectors;
   device.state = *state;
   device.read_only = *read_only != "0";
+  const Result<std::string> access_state = sysfs_.attribute(dir + "access_state");
+  if (access_state) device.access_state = *access_state;
   take_page(sysfs_.binary(dir + "vpd_pg83"), &decode_vpd83, device.identity.designators);
   take_page(sysfs_.binary(dir + "vpd_pg80"), &decode_vpd80, device.identity.serial);
   return {std::move(device)};

@@ -1,6 +1,7 @@
-// Everything that can go wrong, once and twice, while a volume is attached and while that is
-// recovered from. Whatever happened, afterwards the volume is attached as a whole, and can be
-// detached without a trace, or the host is as it was; and nothing of anybody else's was touched.
+// Everything that can go wrong, stop requests and deadlines included, once and twice, while a
+// volume is attached and while that is recovered from. Whatever happened, afterwards the volume is
+// attached as a whole, and can be detached without a trace, or the host is as it was; and nothing
+// of anybody else's was touched.
 #include "sim/walk.h"
 
 namespace hawser {
@@ -12,6 +13,7 @@ struct Scenario {
   VolumeSpec spec;
   AttachOptions options{};
   int faults = 1;
+  bool is_interrupted = true;
 };
 
 // A session and a device that somebody else made, on the first of our portals.
@@ -70,7 +72,8 @@ void run(const Scenario& scenario) {
           detach_in_good_weather(world, id);
         }
         EXPECT_EQ(world.picture(), before);
-      });
+      },
+      scenario.is_interrupted);
 
   ::testing::Test::RecordProperty(scenario.name + "_runs", runs);
   std::printf("%-28s %7d runs, attached in %d\n", scenario.name.c_str(), runs, attached);
@@ -176,11 +179,15 @@ TEST(AttachSimTest, a_portal_that_is_named_twice_is_one_path) {
 }
 
 TEST(AttachSimTest, two_faults_on_a_clean_host) {
-  run({"clean_twice", sim_world(), sim_spec(2), {}, 2});
+  run({"clean_twice", sim_world(), sim_spec(2), {}, 2, false});
 }
 
 TEST(AttachSimTest, two_faults_beside_a_volume_on_the_same_sessions) {
-  run({"neighbour_twice", with_neighbour(), sim_spec(1), {}, 2});
+  run({"neighbour_twice", with_neighbour(), sim_spec(1), {}, 2, false});
+}
+
+TEST(AttachSimTest, a_fault_and_an_interruption_on_a_clean_host) {
+  run({"interrupted_twice", sim_world(), sim_spec(1), {}, 2});
 }
 
 }  // namespace

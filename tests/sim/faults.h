@@ -14,7 +14,9 @@ struct SimCrash {};
 // Decides at each call into the world whether it goes wrong, and how.
 class Faults {
  public:
-  Faults(Choices& choices, int budget) : choices_(choices), budget_(budget) {}
+  // `is_interrupted`: whether the caller may interrupt as well.
+  Faults(Choices& choices, int budget, bool is_interrupted = false)
+      : choices_(choices), budget_(budget), is_interrupted_(is_interrupted) {}
 
   // A call that changes something: fails or crashes, before or after it took effect.
   template <class Effect>
@@ -38,6 +40,10 @@ class Faults {
     return ok();
   }
 
+  // What comes between two calls: the caller's stop request, or the deadline.
+  enum class Interruption : unsigned { none, cancel, deadline };
+  Interruption interrupt() { return is_interrupted_ ? Interruption{pick(3)} : Interruption::none; }
+
   void stop() { budget_ = 0; }
   int calls() const { return calls_; }
 
@@ -52,6 +58,7 @@ class Faults {
 
   Choices& choices_;
   int budget_;
+  const bool is_interrupted_;
   int calls_ = 0;
 };
 

@@ -11,24 +11,37 @@ namespace {
 class SimCrew final : public Crew {
  public:
   void start(const Ctx& ctx, std::function<void(const Ctx&)> task) override {
-    tasks_.push_back([ctx, task = std::move(task)](const std::stop_token& stop) {
-      task({.clock = ctx.clock, .deadline = ctx.deadline, .stop = stop});
+    tasks_.push_back([this, ctx, task = std::move(task)] {
+      const std::stop_callback forward(ctx.stop, [this] { stop_.request_stop(); });
+      task({.clock = ctx.clock, .deadline = ctx.deadline, .stop = stop_.get_token()});
     });
   }
   Result<bool> wait_one(const Ctx& ctx) override {
     HAWSER_TRY(ctx.check());
     if (tasks_.empty()) return false;
-    const auto task = std::move(tasks_.front());
-    tasks_.pop_front();
-    task(stop_.get_token());
+    run_first();
     return true;
   }
-  void request_stop() override { stop_.request_stop(); }
+  // Those that had not got far see it soon.
+  void request_stop() override {
+    stop_.request_stop();
+    while (!tasks_.empty())
+      run_first();
+  }
 
  private:
+  void run_first() {
+    const auto task = std::move(tasks_.front());
+    tasks_.pop_front();
+    task();
+  }
+
   std::stop_source stop_{};
-  std::deque<std::function<void(const std::stop_token&)>> tasks_{};
+  std::deque<std::function<void()>> tasks_{};
 };
+
+// Longer than any operation of the walk may take, and shorter than undoing may.
+constexpr auto kLongTime = std::chrono::seconds(60);
 
 std::string record_name(const LoginRequest& request) {
   return request.target + "," + request.address + "," + request.iface;
@@ -50,6 +63,11 @@ std::unique_ptr<Crew> SimHost::crew() { return std::make_unique<SimCrew>(); }
 // Every call takes a little time, so that a loop that waits for ever meets its deadline.
 Status SimHost::enter(const Ctx& ctx) {
   advance(std::chrono::milliseconds(1));
+  switch (faults_.interrupt()) {
+    case Faults::Interruption::none: break;
+    case Faults::Interruption::cancel: stop_.request_stop(); break;
+    case Faults::Interruption::deadline: clock_.advance(kLongTime); break;
+  }
   return ctx.check();
 }
 
@@ -512,10 +530,10 @@ Result<bool> SimHost::is_known_to_multipathd(const Ctx& ctx, const std::vector<S
   return world_.map_comebacks > 0;
 }
 
-Result<bool> SimHost::knows_wwid(const Ctx& ctx, const std::string& wwid) {
+Result<std::vector<std::string>> SimHost::known_wwids(const Ctx& ctx) {
   HAWSER_TRY(enter(ctx));
   HAWSER_TRY(faults_.look());
-  return world_.wwids.contains(wwid);
+  return std::vector<std::string>(world_.wwids.begin(), world_.wwids.end());
 }
 
 Status SimHost::remember_wwid(const Ctx& ctx, const std::string& wwid) {

@@ -15,8 +15,8 @@ namespace hawser {
 // A host in memory that behaves as the kernel, iscsid and multipathd do, and goes wrong on demand.
 class SimHost final : public Host {
  public:
-  SimHost(SimWorld& world, Faults& faults, FakeClock& clock)
-      : world_(world), faults_(faults), clock_(clock) {}
+  SimHost(SimWorld& world, Faults& faults, FakeClock& clock, std::stop_source& stop)
+      : world_(world), faults_(faults), clock_(clock), stop_(stop) {}
 
   std::unique_ptr<Crew> crew() override;
   Result<std::string> boot_id() override { return world_.boot_id; }
@@ -69,7 +69,7 @@ class SimHost final : public Host {
   Status announce_size(const Ctx& ctx, const Map& map) override;
   Result<bool> is_known_to_multipathd(const Ctx& ctx,
                                       const std::vector<ScsiDevice>& devices) override;
-  Result<bool> knows_wwid(const Ctx& ctx, const std::string& wwid) override;
+  Result<std::vector<std::string>> known_wwids(const Ctx& ctx) override;
   Status remember_wwid(const Ctx& ctx, const std::string& wwid) override;
   Status forget_wwid(const Ctx& ctx, const std::string& wwid) override;
   Result<std::vector<std::string>> claims(const Ctx& ctx, const ScsiDevice& device) override;
@@ -94,6 +94,7 @@ class SimHost final : public Host {
   SimWorld& world_;
   Faults& faults_;
   FakeClock& clock_;
+  std::stop_source& stop_;
 };
 
 // Logs in the world's memory.

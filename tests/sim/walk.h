@@ -19,12 +19,15 @@ using namespace std::chrono_literals;
 // A process: it is born with a clean memory, and dies with its locks.
 struct SimProcess {
   SimProcess(SimWorld& world, Faults& faults)
-      : host(world, faults, clock), journal(world, faults) {}
+      : host(world, faults, clock, stop), journal(world, faults) {}
 
-  Ctx ctx() const { return {.clock = clock, .deadline = clock.now() + 60s}; }
+  Ctx ctx() const {
+    return {.clock = clock, .deadline = clock.now() + 60s, .stop = stop.get_token()};
+  }
   Environment environment() { return {.host = host, .journal = journal}; }
 
   FakeClock clock{};
+  std::stop_source stop{};
   SimHost host;
   SimJournal journal;
 };
@@ -49,17 +52,19 @@ inline SimWorld sim_world() {
 }
 
 // Runs `work` in a process of its own that may fail and crash, up to `budget` times, and a recovery
-// in another with what is left of the budget; then hands the world to `check` in good weather.
+// in another with what is left of the budget; stop requests and deadlines count
+// as well, if `is_interrupted`; then hands the world to `check` in good weather.
 // Returns how many runs that took.
 inline int walk(const SimWorld& start, int budget,
                 const std::function<void(SimProcess&, SimWorld&)>& work,
-                const std::function<void(SimWorld&, bool crashed)>& check) {
+                const std::function<void(SimWorld&, bool crashed)>& check,
+                bool is_interrupted = false) {
   int runs = 0;
   Choices choices;
   while (choices.next_run()) {
     ++runs;
     SimWorld world = start;
-    Faults faults(choices, budget);
+    Faults faults(choices, budget, is_interrupted);
     bool crashed = false;
     try {
       SimProcess process(world, faults);

@@ -28,6 +28,9 @@ TEST(CliOptions, defaults_are_those_of_the_library_and_the_contract) {
   EXPECT_EQ(invocation.state_dir, "/var/lib/hawser");
   EXPECT_EQ(invocation.multipath, Multipath::preferred);
   EXPECT_EQ(invocation.login_timeout, AttachOptions{}.login_timeout);
+  EXPECT_EQ(invocation.login_tries, AttachOptions{}.login_tries);
+  EXPECT_EQ(invocation.scan_tries, AttachOptions{}.scan_tries);
+  EXPECT_EQ(invocation.scan_interval, AttachOptions{}.scan_interval);
   EXPECT_FALSE(invocation.min_paths);
   EXPECT_FALSE(invocation.grace);
   EXPECT_FALSE(invocation.json);
@@ -35,14 +38,48 @@ TEST(CliOptions, defaults_are_those_of_the_library_and_the_contract) {
 }
 
 TEST(CliOptions, every_option_of_attach_reaches_the_invocation) {
-  const Invocation invocation =
-      parsed({"attach",   "--target",        "iqn.x", "--portal",      "10.0.0.1", "--portal",
-              "10.0.0.2", "--lun",           "3",     "--chap-file",   "/c",       "--multipath",
-              "required", "--min-paths",     "2",     "--grace",       "1.5",      "--expect-wwid",
-              "3600",     "--login-timeout", "7",     "--node-record", "--json",   "--timeout",
-              "0.25",     "--state-dir",     "/s",    "--log-level",   "debug",    "--log-json",
-              "--engine", "iscsid"});
+  const Invocation invocation = parsed({"attach",
+                                        "--target",
+                                        "iqn.x",
+                                        "--portal",
+                                        "10.0.0.1",
+                                        "--portal",
+                                        "10.0.0.2",
+                                        "--lun",
+                                        "3",
+                                        "--chap-file",
+                                        "/c",
+                                        "--multipath",
+                                        "required",
+                                        "--min-paths",
+                                        "2",
+                                        "--grace",
+                                        "1.5",
+                                        "--expect-wwid",
+                                        "3600",
+                                        "--login-timeout",
+                                        "7",
+                                        "--node-record",
+                                        "--json",
+                                        "--timeout",
+                                        "0.25",
+                                        "--state-dir",
+                                        "/s",
+                                        "--log-level",
+                                        "debug",
+                                        "--log-json",
+                                        "--engine",
+                                        "iscsid",
+                                        "--login-tries",
+                                        "4",
+                                        "--scan-tries",
+                                        "5",
+                                        "--scan-interval",
+                                        "0.75"});
 
+  EXPECT_EQ(invocation.login_tries, 4U);
+  EXPECT_EQ(invocation.scan_tries, 5U);
+  EXPECT_EQ(invocation.scan_interval, 750ms);
   EXPECT_EQ(invocation.spec.target, "iqn.x");
   EXPECT_EQ(invocation.spec.portals, (std::vector<std::string>{"10.0.0.1", "10.0.0.2"}));
   EXPECT_EQ(invocation.spec.lun, "3");

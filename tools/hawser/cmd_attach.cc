@@ -13,6 +13,9 @@ Result<Output> run_attach(const Run& run) {
   AttachOptions options;
   options.multipath = invocation.multipath;
   options.login_timeout = invocation.login_timeout;
+  options.login_tries = invocation.login_tries;
+  options.scan_tries = invocation.scan_tries;
+  options.scan_interval = invocation.scan_interval;
   options.node_record = invocation.node_record;
   HAWSER_TRY_ASSIGN(Attachment attachment, client.attach(run.ctx, spec, options));
 

@@ -24,6 +24,9 @@ struct Words {
   std::string min_paths{};
   std::string grace{};
   std::string login_timeout{};
+  std::string login_tries{};
+  std::string scan_tries{};
+  std::string scan_interval{};
 };
 
 Error invalid(const std::string& message) {
@@ -113,6 +116,18 @@ Status convert_attach(const Words& words, Invocation& invocation) {
                       parse_count("--login-timeout", words.login_timeout, 86400));
     invocation.login_timeout = std::chrono::seconds(seconds);
   }
+  if (!words.login_tries.empty()) {
+    HAWSER_TRY_ASSIGN(invocation.login_tries,
+                      parse_count("--login-tries", words.login_tries, 1000));
+  }
+  if (!words.scan_tries.empty()) {
+    HAWSER_TRY_ASSIGN(invocation.scan_tries, parse_count("--scan-tries", words.scan_tries, 1000));
+  }
+  if (!words.scan_interval.empty()) {
+    HAWSER_TRY_ASSIGN(const std::chrono::nanoseconds interval,
+                      parse_seconds("--scan-interval", words.scan_interval));
+    invocation.scan_interval = std::chrono::ceil<std::chrono::milliseconds>(interval);
+  }
   return ok();
 }
 
@@ -176,7 +191,14 @@ void add_attach(CLI::App& app, Words& words, Invocation& invocation) {
       ->type_name("N");
   command.add_option("--grace", words.grace, "How long to wait for more than those (5)")
       ->type_name("S");
-  command.add_option("--login-timeout", words.login_timeout, "How long to try one portal (15)")
+  command
+      .add_option("--login-timeout", words.login_timeout, "How long one try of a portal takes (15)")
+      ->type_name("S");
+  command.add_option("--login-tries", words.login_tries, "How often to try a portal (1)")
+      ->type_name("N");
+  command.add_option("--scan-tries", words.scan_tries, "How often to scan for the LUN (3)")
+      ->type_name("N");
+  command.add_option("--scan-interval", words.scan_interval, "How long between two scans (1)")
       ->type_name("S");
   command.add_option("--expect-wwid", invocation.expected_wwid, "Identity the volume must have")
       ->type_name("WWID");

@@ -53,6 +53,9 @@ struct Invocation {
   std::optional<std::uint32_t> min_paths{};
   std::optional<std::chrono::nanoseconds> grace{};
   std::chrono::seconds login_timeout = AttachOptions{}.login_timeout;
+  std::uint32_t login_tries = AttachOptions{}.login_tries;
+  std::uint32_t scan_tries = AttachOptions{}.scan_tries;
+  std::chrono::milliseconds scan_interval = AttachOptions{}.scan_interval;
   std::string expected_wwid{};
   bool node_record = false;
   bool force = false;

@@ -1,4 +1,5 @@
 # Hosts that are not fit: each gets its exit status, and a message that says what to do.
+# Keeps: A3
 make_portals 1
 make_lun volume 16
 make_target "$TARGET"
@@ -10,11 +11,17 @@ expect_exit 1 hawser attach $(volume)
 check "no iscsid: it says to start it" grep -q 'start iscsid' /run/err
 start_iscsid
 
-load dm_mod
 # Without the module, and without a way for the kernel to load it.
 echo /bin/false >/proc/sys/kernel/modprobe
-expect_exit 1 hawser attach $(volume)
-check "no multipath: it says what to load" grep -q dm_multipath /run/err
+expect_exit 1 hawser attach --multipath required $(volume)
+check "no multipath, and it is required: it says what to load" grep -q dm_multipath /run/err
+expect_exit 0 hawser attach --json --log-level warning $(volume)
+check "no multipath, and it is preferred: it is a bare disk" grep -q '^/dev/sd' <<<"$(field .path)"
+check "the result says what to load, and what that means" \
+  grep -q 'dm_multipath: a single bare device is used, with reduced performance and safety' <<<"$(field '.warnings[]')"
+check "so does the log" grep -q 'dm_multipath.*reduced performance and safety' /run/err
+expect_exit 0 hawser detach --json "$(field .id)"
+check "nothing is left" nothing_left
 echo /run/modprobe >/proc/sys/kernel/modprobe
 
 expect_exit 77 setpriv --reuid 65534 --regid 65534 --clear-groups "$HAWSER" attach --state-dir /tmp/mine $(volume)

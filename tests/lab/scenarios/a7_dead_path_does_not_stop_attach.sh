@@ -1,0 +1,62 @@
+# A disk that is there and cannot be read, and a path that dies right after its disk appeared, do not
+# stop an attach while another path is good; and no map is handed out that has dead paths only.
+# Keeps: A7
+make_portals 2
+make_lun volume 64
+# Each portal in a group of its own, so that they can differ in what they do with a read.
+config=/sys/kernel/config/target
+for n in 1 2; do
+  tpg=$config/iscsi/$TARGET/tpgt_$n
+  mkdir -p "$tpg"
+  echo 0 >"$tpg/attrib/authentication"
+  echo 1 >"$tpg/attrib/generate_node_acls"
+  echo 0 >"$tpg/attrib/demo_mode_write_protect"
+  echo 0 >"$tpg/attrib/cache_dynamic_acls"
+  nsenter --net=/run/netns/tgt mkdir -p "$tpg/np/10.0.$n.2:3260"
+  mkdir -p "$tpg/lun/lun_1"
+  ln -s "$config/core/fileio_0/volume" "$tpg/lun/lun_1/volume"
+  # The access state of the unit behind this portal; 0 reads and writes, 2 (standby) refuses both.
+  alua=$config/core/fileio_0/volume/alua/group$n
+  mkdir "$alua"
+  echo $n >"$alua/tg_pt_gp_id"
+  echo 3 >"$alua/alua_access_type"
+  echo "group$n" >"$tpg/lun/lun_1/alua_tg_pt_gp"
+  echo 1 >"$tpg/enable"
+done
+access() { echo "$2" >"$config/core/fileio_0/volume/alua/group$1/alua_access_state"; }
+start_daemons udevd iscsid multipathd
+take_snapshot
+
+access 1 2
+expect_exit 0 hawser attach --json $(volume)
+check "the map has the good path" equal "$(field '[.paths[]|select(.state=="active")|.portal]|join(" ")')" 10.0.2.2:3260
+check "of the other it is said why" grep -q 'cannot be read' <<<"$(field '.paths[]|select(.error!=null)|.error.message')"
+check "its session is gone" equal "$(ls /sys/class/iscsi_session | wc -l)" 1
+id=$(field .id) path=$(field .path)
+write_pattern "$path" 4
+check "what was written is read back" read_pattern "$path"
+expect_exit 0 hawser detach --json "$id"
+check "nothing is left" nothing_left
+
+expect_exit 0 hawser attach --json --multipath off $(volume)
+check "without multipath the good one is used as well" equal "$(field '[.paths[]|select(.state=="active")|.portal]|join(" ")')" 10.0.2.2:3260
+expect_exit 0 hawser detach --json "$(field .id)"
+access 2 2
+expect_exit 1 hawser attach --json $(volume)
+check "with both like that it fails" grep -q 'cannot be read' <<<"$(field '.error.paths[0].message')"
+check "nothing is left" nothing_left
+access 1 0
+access 2 0
+
+# Answers longer than those to a login and a scan get lost: the path dies with the first read.
+load xt_length
+iptables-legacy -A INPUT -i i1 -m length --length 1000:65535 -j DROP
+expect_exit 0 hawser attach --json --grace 2 --login-timeout 4 $(volume)
+took_ms=$(field '.elapsed_ms|floor')
+check "the map has the good path" equal "$(field '[.paths[]|select(.state=="active")|.portal]|join(" ")')" 10.0.2.2:3260
+id=$(field .id) path=$(field .path)
+write_pattern "$path" 4
+check "what was written is read back" read_pattern "$path"
+iptables-legacy -F INPUT
+expect_exit 0 hawser detach --json "$id"
+check "nothing is left" nothing_left
