@@ -54,6 +54,13 @@ interrupted TERM has_map $(volume)
 kill -CONT "$pid_of_udevd"
 check "SIGTERM in the last wait: nothing is left" nothing_left
 
+# limited BYTES ARGUMENTS...: hawser that can write no file longer than that.
+limited() {
+  local bytes=$1
+  shift
+  (trap '' XFSZ && exec prlimit --fsize="$bytes" "$HAWSER" "$@") 2>&1 | cat
+  return ${PIPESTATUS[0]}
+}
 # The log cannot be written any more: at its beginning, in the middle, and at the commit.
 for how in preferred off; do
   expect_exit 0 hawser attach --json --multipath $how $(volume)
@@ -62,9 +69,7 @@ for how in preferred off; do
   expect_exit 0 hawser detach --json "$id"
   check "$how: nothing is left" nothing_left
   for bytes in 100 $((size / 2)) $((size - 40)); do
-    trap '' XFSZ
-    expect_exit 1 prlimit --fsize=$bytes "$HAWSER" attach --json --multipath $how $(volume)
-    trap - XFSZ
+    expect_exit 1 limited $bytes attach --json --multipath $how $(volume)
     check "$how, the log ends at $bytes of $size bytes: it says so" equal "$(field .error.stage)" journal
     check "$how, the log ends at $bytes of $size bytes: nothing is left" nothing_left
   done
