@@ -87,8 +87,10 @@ void run(const Scenario& scenario) {
   EXPECT_LT(attached, runs);
 }
 
+// Keeps: A1
 TEST(AttachSimTest, one_fault_on_a_clean_host) { run({"clean", sim_world(), sim_spec(4)}); }
 
+// Keeps: A1
 TEST(AttachSimTest, one_fault_with_a_single_path) {
   run({"single", sim_world(), sim_spec(2), {.multipath = Multipath::off}});
 }

@@ -76,6 +76,21 @@ TEST_F(ScsiSysfsTest, one_disk_is_read_by_its_address) {
   EXPECT_FALSE(*scsi_.device({.host = 3, .lun = 4}, 1));  // Not there.
 }
 
+// Keeps: A7
+TEST_F(ScsiSysfsTest, a_path_that_the_array_keeps_in_reserve_need_not_be_readable) {
+  const std::string dir = "devices/platform/host3/session1/target3:0:0/";
+  tree_.write(dir + "3:0:0:1/access_state", "standby\n");
+  tree_.write(dir + "3:0:0:2/access_state", "active/non-optimized\n");
+
+  const auto devices = scsi_.devices(1);
+
+  ASSERT_TRUE(devices) << devices.error().message();
+  ASSERT_EQ(devices->size(), 2u);
+  EXPECT_FALSE((*devices)[0].takes_reads());
+  EXPECT_TRUE((*devices)[1].takes_reads());
+  EXPECT_TRUE(ScsiDevice{}.takes_reads());
+}
+
 TEST_F(ScsiSysfsTest, a_session_is_read_with_its_host) {
   const auto sessions = iscsi_.sessions();
 
