@@ -23,6 +23,7 @@ using namespace std::chrono_literals;
 // session has logged in: between hints we look at sysfs.
 constexpr auto kLoginTick = 200ms;
 constexpr auto kDeviceTick = 100ms;
+constexpr auto kOpenTick = 10ms;
 constexpr auto kWwidBudget = 1s;
 
 // Where open-iscsi had its database before 2.1.7, and where people go on writing ifaces to.
@@ -239,13 +240,19 @@ Status LinuxHost::set_read_only(const Ctx& ctx, const std::string& name, bool is
 }
 
 Status LinuxHost::probe(const Ctx& ctx, const ScsiDevice& device) {
-  HAWSER_TRY_ASSIGN(const std::optional<ScsiDevice> now, scsi_.device(device.hctl, device.sid));
-  if (!now || now->dev != device.dev) return Error(Errc::not_found, device.name + " is gone");
-  // I/O on a blocked device would wait for the session's recovery.
-  if (now->state != "running") {
-    return Error(Errc::unavailable, device.name + " is " + now->state);
+  for (;;) {
+    HAWSER_TRY_ASSIGN(const std::optional<ScsiDevice> now, scsi_.device(device.hctl, device.sid));
+    if (!now || now->dev != device.dev) return Error(Errc::not_found, device.name + " is gone");
+    // I/O on a blocked device would wait for the session's recovery.
+    if (now->state != "running") {
+      return Error(Errc::unavailable, device.name + " is " + now->state);
+    }
+    Status read = probe_read(ctx, "/dev/" + device.name, device.dev);
+    if (read || read.error().sys_errno() != ENXIO) return read;
+    // A new disk is in sysfs for a moment before it can be opened. Source: device_add_disk() in
+    // Linux block/genhd.c.
+    HAWSER_TRY(hawser::pause(ctx, kOpenTick));
   }
-  return probe_read(ctx, "/dev/" + device.name, device.dev);
 }
 
 Result<std::string> LinuxHost::wwid(const Ctx& ctx, const ScsiDevice& device) {
