@@ -2,8 +2,9 @@
 # Process 1 of the guest: makes the host's root usable without writing to it, brings the machine up,
 # runs one scenario, and powers off. What came of it is in /mnt/results/result.
 #
-# From the kernel's command line: LAB_TREE, LAB_BUILD, LAB_RESULTS (directories of the host) and
-# LAB_SCENARIO (a script in tests/lab/scenarios).
+# From the kernel's command line: LAB_SCENARIO (a script in tests/lab/scenarios), LAB_SLOWNESS (what
+# deadlines are multiplied with), LAB_MACHINE (uml or qemu) and, for uml, the host's directories
+# LAB_TESTS, LAB_BUILD, LAB_RESULTS and LAB_MODULES. qemu has them as shares of these names.
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/tmp LANG=C.UTF-8
 
 mount -t proc proc /proc
@@ -25,13 +26,23 @@ rm -rf /mnt/etc/iscsi /mnt/etc/multipath /mnt/etc/multipath.conf /mnt/etc/target
 mkdir /mnt/etc/iscsi /mnt/etc/multipath /mnt/etc/target
 mount --bind /mnt/etc /etc
 # The checkout may lie below one of those: it is mounted anew.
-mkdir -p /mnt/lab /mnt/build /mnt/results
-mount -t hostfs -o "$LAB_TREE/tests/lab" none /mnt/lab
-mount -t hostfs -o "$LAB_BUILD" none /mnt/build
-mount -t hostfs -o "$LAB_RESULTS" none /mnt/results
+mkdir -p /mnt/tests /mnt/build /mnt/results /mnt/modules
+# host_folder NAME PATH [OPTION]: PATH is of the host; qemu has it as a share of that name.
+host_folder() {
+  if [ "$LAB_MACHINE" = qemu ]; then
+    mount -t 9p -o "trans=virtio,version=9p2000.L,msize=262144${3:-,cache=loose,ro}" "$1" "/mnt/$1"
+  else
+    # The option has its name since Linux 6.11; before, the path stood alone.
+    mount -t hostfs -o "hostfs=$2" none "/mnt/$1" 2>/dev/null || mount -t hostfs -o "$2" none "/mnt/$1"
+  fi
+}
+host_folder tests "$LAB_TESTS"
+host_folder build "$LAB_BUILD"
+host_folder modules "$LAB_MODULES"
+host_folder results "$LAB_RESULTS" ,rw
 
 exec >>/mnt/results/scenario.log 2>&1 </dev/null
-. /mnt/lab/guest/lib.sh
+. /mnt/tests/guest/lib.sh
 # Progress goes to whoever watches the console.
 exec 3>/dev/console
 # Each command with the time of day at which it began; kept when the scenario fails.
@@ -44,11 +55,16 @@ PS4='+$EPOCHREALTIME ${BASH_SOURCE[0]##*/}:$LINENO '
   trap 'echo "line $LINENO of ${BASH_SOURCE[0]##*/}: $BASH_COMMAND" >/run/failure' ERR
   bring_up_kernel
   unpack_disk
-  . "/mnt/lab/scenarios/$LAB_SCENARIO.sh"
+  . "/mnt/tests/scenarios/$LAB_SCENARIO.sh"
   # A scenario of two boots has a function for each.
   if declare -F boot_1 >/dev/null; then "boot_$boot"; fi
 )
-if [ $? -eq 0 ]; then
+status=$?
+if compgen -G "$SANITIZER_REPORTS.*" >/dev/null; then
+  status=1
+  sed -n '/ERROR:\|WARNING:\|runtime error:/{s/^=*[0-9]*=*//p;q}' "$SANITIZER_REPORTS".* >/run/failure
+fi
+if [ $status -eq 0 ]; then
   echo PASS >/mnt/results/result
 else
   echo "FAIL $(cat /run/failure 2>/dev/null || echo 'no reason given')" >/mnt/results/result
@@ -58,4 +74,6 @@ else
   cp -r /var/lib/hawser /mnt/results/state 2>/dev/null
 fi
 sync
-poweroff -f
+# Not every root has a poweroff. The kernel does it a moment later.
+echo o >/proc/sysrq-trigger
+while :; do nap; done

@@ -5,8 +5,14 @@ TARGET=iqn.2026-11.org.example:volume
 OTHER_TARGET=iqn.2026-11.org.example:other
 INITIATOR=iqn.2026-11.org.example:lab
 STATE=/var/lib/hawser
+MODULES=/mnt/modules_root
 HAWSER=/mnt/build/tools/hawser/hawser
 export LD_LIBRARY_PATH=/mnt/build/lib
+# A report of a sanitizer fails the scenario, whatever the exit status of the process was: see init.sh.
+SANITIZER_REPORTS=/mnt/results/sanitizer
+export ASAN_OPTIONS=log_path=$SANITIZER_REPORTS:detect_stack_use_after_return=1
+export UBSAN_OPTIONS=log_path=$SANITIZER_REPORTS:print_stacktrace=1
+export TSAN_OPTIONS=log_path=$SANITIZER_REPORTS:second_deadlock_stack=1
 
 # --- saying and checking --------------------------------------------------------------------------
 
@@ -37,7 +43,7 @@ at_most() { [ "$1" -le "$2" ] || { echo "expected at most $2, got $1"; return 1;
 
 # wait_until SECONDS command...: a generous bound, met only when something is broken.
 wait_until() {
-  local end=$((SECONDS + $1))
+  local end=$((SECONDS + $1 * LAB_SLOWNESS))
   shift
   until "$@"; do
     [ "$SECONDS" -lt "$end" ] || return 1
@@ -65,7 +71,20 @@ expect_exit() {
 # field EXPRESSION [FILE]: a value of the JSON document that a command printed.
 field() { jq -r "$1" "${2:-/run/out}"; }
 
-hawser() { "$HAWSER" "$@"; }
+# Its deadlines are those of a machine of usual speed.
+hawser() {
+  local arguments=()
+  [ "$LAB_SLOWNESS" -gt 1 ] || { "$HAWSER" "$@"; return; }
+  while [ $# -gt 0 ]; do
+    arguments+=("$1")
+    case $1 in
+      --timeout | --login-timeout | --grace) arguments+=($(($2 * LAB_SLOWNESS))); shift ;;
+    esac
+    shift
+  done
+  [[ " ${arguments[*]} " == *' --timeout '* ]] || arguments+=(--timeout $((60 * LAB_SLOWNESS)))
+  "$HAWSER" "${arguments[@]}"
+}
 
 # --- the machine ----------------------------------------------------------------------------------
 
@@ -73,9 +92,9 @@ bring_up_kernel() {
   local release
   release=$(uname -r)
   # The host may have no /lib/modules, and gets none from us. The kernel, too, asks for modules.
-  mkdir -p "/mnt/modules/lib/modules/$release"
-  mount --bind "/usr/lib/uml/modules/$release" "/mnt/modules/lib/modules/$release"
-  printf '#!/bin/sh\nexec /sbin/modprobe -d /mnt/modules "$@"\n' >/run/modprobe
+  mkdir -p "$MODULES/lib/modules/$release"
+  mount --bind "/mnt/modules/$release" "$MODULES/lib/modules/$release"
+  printf '#!/bin/sh\nexec /sbin/modprobe -d %s "$@"\n' "$MODULES" >/run/modprobe
   chmod +x /run/modprobe
   echo /run/modprobe >/proc/sys/kernel/modprobe
   load target_core_file iscsi_target_mod iscsi_tcp sd_mod veth ip_tables iptable_filter xt_statistic
@@ -107,7 +126,7 @@ unpack_disk() {
   rm "$DISK"
 }
 
-load() { modprobe -d /mnt/modules -a "$@"; }
+load() { modprobe -d "$MODULES" -a "$@"; }
 
 load_multipath() { load dm_multipath dm_service_time dm_round_robin; }
 

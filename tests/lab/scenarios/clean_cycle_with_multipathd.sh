@@ -1,4 +1,5 @@
 # The main job: four paths beside a running multipathd, data through the map, and nothing left.
+# Labs: uml, qemu
 make_storage
 start_daemons udevd iscsid multipathd
 say "ready"

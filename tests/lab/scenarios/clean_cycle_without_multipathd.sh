@@ -1,4 +1,5 @@
 # The same with no multipathd on the host: the map is all ours.
+# Labs: uml, qemu
 make_storage
 load_multipath
 start_daemons udevd iscsid

@@ -1,5 +1,6 @@
 # All paths are gone with data unwritten: detach stops, nothing is removed, and when the paths are back
 # the data is there.
+# Labs: uml, qemu
 make_storage 2
 start_daemons udevd iscsid
 load_multipath

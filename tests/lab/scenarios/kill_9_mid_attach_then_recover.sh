@@ -1,5 +1,6 @@
 # Killed at whatever instant of an attach, and recovered: the host is as it was, or the volume is
 # attached as a whole and can be detached.
+# Labs: uml, qemu
 make_storage
 start_daemons udevd iscsid multipathd
 take_snapshot

@@ -1,4 +1,5 @@
 # A portal that swallows everything costs the grace period, not a login time-out, and leaves nothing.
+# Labs: uml, qemu
 make_storage
 start_daemons udevd iscsid multipathd
 take_snapshot

@@ -1,5 +1,6 @@
 # Without multipath the result is a bare disk, and no map appears. The first portal is dead: what was
 # tried there leaves nothing.
+# Labs: uml, qemu
 make_storage 2
 start_daemons udevd iscsid
 take_snapshot
