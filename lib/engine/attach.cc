@@ -68,6 +68,9 @@ class Attach {
                    ? gatherer.first_good(ctx, paths_, unit)
                    : gatherer.all(ctx, paths_, unit, options_.min_paths, options_.grace));
     if (unit.has_map()) await_udev(ctx, unit);
+    // multipathd, which adopts the map when udev shows it, keeps of its paths those that it knows
+    // by then.
+    HAWSER_TRY(unit.settle(ctx));
     // Nothing may fail after the commit: what is committed is not undone.
     HAWSER_TRY_ASSIGN(Attachment attachment, describe(ctx, unit, gatherer.errors()));
     HAWSER_TRY(commit(unit));
