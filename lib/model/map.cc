@@ -17,6 +17,9 @@ bool Map::has_path(const DevT& dev) const {
 
 MapTable simple_table(const std::vector<DevT>& paths) {
   MapTable table;
+  // A handler that the kernel has put on a path by itself (ALUA) works for the map only if the
+  // table names it or has this word; without a handler the word means nothing.
+  table.features = {"retain_attached_hw_handler"};
   table.groups.emplace_back();
   for (const DevT& dev : paths)
     table.groups.front().paths.push_back({.dev = dev, .selector_args = {"1"}});

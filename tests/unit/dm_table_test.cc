@@ -33,6 +33,11 @@ TEST(DmTableTest, a_new_path_takes_the_manner_of_those_that_are_there) {
             "1 queue_if_no_path 0 1 1 service-time 0 1 1 8:16 1");
 }
 
+TEST(DmTableTest, a_table_of_ours_goes_through_the_handler_that_the_kernel_put_on_the_paths) {
+  EXPECT_EQ(encode_table(simple_table({{.major = 8, .minor = 0}, {.major = 8, .minor = 16}})),
+            "1 retain_attached_hw_handler 0 1 1 service-time 0 2 1 8:0 1 8:16 1");
+}
+
 TEST(DmTableTest, broken_tables_are_refused) {
   for (const char* text :
        {"", "0", "0 0", "0 0 1", "x 0 0 0", "-1 0 0 0", "9999999 0 0 0",
