@@ -215,7 +215,8 @@ Result<ScsiDevice> LinuxHost::wait_for_device(const Ctx& ctx, const Session& ses
     HAWSER_TRY_ASSIGN(const std::optional<ScsiDevice> device, scsi_.device(hctl, session.sid));
     if (device && device->sectors != 0) return device;
     // The scan has returned: the unit itself is there by now, or there is none.
-    if (scsi_.has_device(session, lun)) return std::optional<ScsiDevice>{};
+    std::optional<ScsiDevice> none;
+    if (scsi_.has_device(session, lun)) return none;
     return Error(Errc::not_found,
                  "the target shows no LUN " + std::to_string(lun) + " to this initiator");
   };
