@@ -71,19 +71,21 @@ expect_exit() {
 # field EXPRESSION [FILE]: a value of the JSON document that a command printed.
 field() { jq -r "$1" "${2:-/run/out}"; }
 
-# Its deadlines are those of a machine of usual speed.
+# Its deadlines, its own defaults included, are for a machine of usual speed.
 hawser() {
-  local arguments=()
+  local words=() word defaults=(--timeout 60) i
   [ "$LAB_SLOWNESS" -gt 1 ] || { "$HAWSER" "$@"; return; }
-  while [ $# -gt 0 ]; do
-    arguments+=("$1")
-    case $1 in
-      --timeout | --login-timeout | --grace) arguments+=($(($2 * LAB_SLOWNESS))); shift ;;
-    esac
-    shift
+  [ "$1" != attach ] || defaults+=(--login-timeout 15 --grace 5)
+  for ((i = 0; i < ${#defaults[@]}; i += 2)); do
+    [[ " $* " == *" ${defaults[i]} "* ]] || set -- "$@" "${defaults[@]:i:2}"
   done
-  [[ " ${arguments[*]} " == *' --timeout '* ]] || arguments+=(--timeout $((60 * LAB_SLOWNESS)))
-  "$HAWSER" "${arguments[@]}"
+  for word in "$@"; do
+    case ${words[*]: -1} in
+      --timeout | --login-timeout | --grace) word=$((word * LAB_SLOWNESS)) ;;
+    esac
+    words+=("$word")
+  done
+  "$HAWSER" "${words[@]}"
 }
 
 # --- the machine ----------------------------------------------------------------------------------
