@@ -13,7 +13,7 @@ take_snapshot
 # scans ARGUMENTS...: how often LUN 9, which is not there, is scanned for on one path.
 scans() {
   expect_exit 1 strace -f -o /run/trace -e trace=write "$HAWSER" attach --json --log-level info \
-    --target "$TARGET" --portal 10.0.1.2 --lun 9 --scan-interval 0.2 "$@"
+    --target "$TARGET" --discovery off --portal 10.0.1.2 --lun 9 --scan-interval 0.2 "$@"
   grep -c '"0 0 9"' /run/trace
 }
 check "four scans after one login" equal "$(scans --scan-tries 4 --login-tries 1)" 4
@@ -26,7 +26,7 @@ check "nothing is left" nothing_left
 # The portal refuses: it is tried as often as was asked for, whatever the scans.
 iptables-legacy -A OUTPUT -o i2 -p tcp --dport 3260 --syn -j REJECT --reject-with tcp-reset
 refused() { iptables-legacy -L OUTPUT -v -x -n | sed -n 's/^ *\([0-9]*\) .*REJECT.*/\1/p'; }
-expect_exit 1 hawser attach --json --log-level info --target "$TARGET" --portal 10.0.2.2 --lun 2 \
+expect_exit 1 hawser attach --json --log-level info --target "$TARGET" --discovery off --portal 10.0.2.2 --lun 2 \
   --login-tries 3 --scan-tries 1 --login-timeout 3
 check "three connections were refused" equal "$(refused)" 3
 check "the log says it in one line" equal "$(grep -c 'login: 3 tries, the last one: .*no TCP connection' /run/err)" 1
@@ -37,7 +37,7 @@ check "nothing is left" nothing_left
 # The LUN is mapped once the session is there.
 for how in preferred off; do
   hawser attach --json --multipath $how --log-level info --scan-tries 50 --scan-interval 0.3 --timeout 60 \
-    --target "$TARGET" --portal 10.0.1.2 --lun 1 >/run/out 2>/run/err &
+    --target "$TARGET" --discovery off --portal 10.0.1.2 --lun 1 >/run/out 2>/run/err &
   pid=$!
   logged_in() { [[ $(cat /sys/class/iscsi_session/session*/state 2>/dev/null) == LOGGED_IN ]]; }
   wait_until 20 logged_in
@@ -53,7 +53,7 @@ for how in preferred off; do
 done
 
 # A clean attach and detach have nothing to warn of.
-expect_exit 0 hawser attach --json --log-level warning --node-record --target "$TARGET" --portal 10.0.1.2 --portal 10.0.2.2 --lun 2
+expect_exit 0 hawser attach --json --log-level warning --node-record --target "$TARGET" --discovery off --portal 10.0.1.2 --portal 10.0.2.2 --lun 2
 check "a clean attach warns of nothing" equal "$(cat /run/err)$(field '.warnings|join(" ")')" ''
 expect_exit 0 hawser detach --json --log-level warning "$(field .id)"
 check "nor does a clean detach" equal "$(cat /run/err)$(field '.warnings|join(" ")')" ''

@@ -41,7 +41,7 @@ id=$(field .id) path=$(field .path)
 take_snapshot
 for other in "$OTHER_TARGET" "$CLONE_TARGET"; do
   for multipath in preferred off; do
-    expect_exit 1 hawser attach --json --multipath $multipath --target "$other" --lun 1 --portal 10.0.1.2
+    expect_exit 1 hawser attach --json --multipath $multipath --target "$other" --lun 1 --discovery off --portal 10.0.1.2
     check "a second unit of that WWID is refused ($multipath)" equal "$(field .error.code)" identity_mismatch
   done
 done

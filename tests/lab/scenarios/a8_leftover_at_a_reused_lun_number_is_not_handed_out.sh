@@ -53,7 +53,7 @@ foreign_device 1
 echo "0 1024 linear /dev/$disk 0" | dmsetup create --noudevsync theirs
 remap_lun "$OTHER_TARGET" 1 volume
 take_snapshot
-expect_exit 1 hawser attach --json --target "$OTHER_TARGET" --lun 1 --portal 10.0.1.2
+expect_exit 1 hawser attach --json --target "$OTHER_TARGET" --lun 1 --discovery off --portal 10.0.1.2
 check "a leftover in use is refused: busy" equal "$(field .error.code)" busy
 check "its user is named" grep -q 'used by dm-0' <<<"$(field .error.message)"
 check "all is as before" nothing_left

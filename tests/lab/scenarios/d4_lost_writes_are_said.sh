@@ -14,6 +14,7 @@ check "multipathd has the map" wait_until 30 adopted
 does_not_queue() { [[ $(dmsetup table "$path") != *queue_if_no_path* ]]; }
 check "the map does not queue" does_not_queue
 
+udevadm settle --timeout=30  # Who closes last is the writer then, and his data goes with the close.
 portal_down 1
 portal_down 2
 head -c 8M /dev/urandom >/run/pattern
