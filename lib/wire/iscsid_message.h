@@ -72,7 +72,8 @@ Result<IscsidReply> decode_reply(std::string_view bytes, IscsidCommand command);
 // The error of a result other than success, with what it means to the caller.
 Error iscsid_error(int result, IscsidCommand command);
 
-// That of a login: says which side refused the other, as far as the credentials that were sent tell.
+// That of a login: says which side refused the other, as far as the credentials that were sent
+// tell.
 Error login_error(int result, const Chap* chap);
 
 // The part of the work that a command belongs to.
