@@ -116,7 +116,9 @@ void Gatherer::take(const Ctx& ctx, Unit& unit, Arrival arrival) {
     up = (is_bare ? not_needed()
                   : Error(Errc::deadline_exceeded, "no answer by the time the others were enough"))
              .with(stopped.stage())
-             .with(is_bare ? stopped.outcome() : Outcome::unknown);
+             .with(!is_bare                          ? Outcome::unknown
+                   : stopped.stage() == Stage::login ? stopped.outcome()
+                                                     : Outcome::unchanged);
   }
   Status admitted = !up       ? Status(std::move(up).error())
                     : fatal_  ? Status(*fatal_)
@@ -193,6 +195,7 @@ Status Gatherer::discard(const Ctx& ctx, const LoggedPath& path) {
     if (entry.key != path.key || entry.progress == Progress::ended) continue;
     for (const DeviceEntry& device : state.devices) {
       if (device.sid != entry.sid || device.existed || device.progress == Progress::ended) continue;
+      HAWSER_TRY(finish_scan(ctx, operation_, device));
       HAWSER_TRY_ASSIGN(const std::vector<ScsiDevice> there,
                         operation_.host().devices(ctx, device.sid));
       for (const ScsiDevice& d : there) {

@@ -45,4 +45,9 @@ Result<Path> bring_up_on(const Ctx& ctx, Operation& operation, const LoggedPath&
 // deletion and scan.
 Result<Path> bring_up_again(const Ctx& ctx, Operation& operation, Path path);
 
+// Waits for the scan of a device step that was left behind when its path was told to stop: what it
+// brings could not be taken back before. For a step of this very process.
+// Errors: deadline_exceeded, cancelled.
+Status finish_scan(const Ctx& ctx, Operation& operation, const DeviceEntry& entry);
+
 }  // namespace hawser
