@@ -224,14 +224,15 @@ Status Unit::release(const Ctx& ctx, const Path& path) {
   const bool may_come = verdict == PathVerdict::accepted || verdict == PathVerdict::undecided;
   for (int quiet = 0; quiet < (may_come ? kLooks : 1);) {
     HAWSER_TRY_ASSIGN(const std::optional<Map> map, host.find_map(ctx, map_uuid()));
-    if (!map) {
+    const bool has_ours = map && map->has_path(path.device.dev);
+    // Without multipathd nobody takes our device into somebody else's map.
+    if (!map || (!has_ours && !map->paths.empty() && !may_come)) {
       if (may_come) HAWSER_TRY(host.pause(ctx, kLookInterval));
       ++quiet;
       continue;
     }
     quiet = 0;
-    const std::size_t ours = map->has_path(path.device.dev) ? 1 : 0;
-    if (map->paths.size() != ours) return claimed(path, *map);
+    if (map->paths.size() != (has_ours ? 1 : 0)) return claimed(path, *map);
     operation_.tell(Event::Level::info, "map.release",
                     "taking " + path.device.name + " back from map " + map->name);
     const Status removed = host.remove_map(ctx.within(kReleaseBudget), map_uuid());
