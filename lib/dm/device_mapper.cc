@@ -283,9 +283,9 @@ Status DeviceMapper::reload(const Ctx& ctx, const Map& map, const MapTable& tabl
                     {.sectors = map.sectors, .type = kMultipath, .params = encode_table(table)},
                     map.is_read_only));
   }
-  const std::uint16_t flags = kNoFallback | kNoPartitions | kOnlyPathsChanged;
+  constexpr std::uint16_t flags = kNoFallback | kNoPartitions | kOnlyPathsChanged;
   return run_bounded(ctx, "reload map " + map.uuid,
-                     [uuid = map.uuid, flags] { return switch_table(uuid, kNoFlush, flags); });
+                     [uuid = map.uuid] { return switch_table(uuid, kNoFlush, flags); });
 }
 
 // Without the flag that only paths have changed: partitions and file systems care for the length.
@@ -297,15 +297,15 @@ Status DeviceMapper::resize(const Ctx& ctx, const Map& map, const MapTable& tabl
                     {.sectors = sectors, .type = kMultipath, .params = encode_table(table)},
                     map.is_read_only));
   }
-  const std::uint16_t flags = kNoFallback | kNoPartitions;
+  constexpr std::uint16_t flags = kNoFallback | kNoPartitions;
   return run_bounded(ctx, "resize map " + map.uuid,
-                     [uuid = map.uuid, flags] { return switch_table(uuid, kFlush, flags); });
+                     [uuid = map.uuid] { return switch_table(uuid, kFlush, flags); });
 }
 
 Status DeviceMapper::resume(const Ctx& ctx, const std::string& uuid) const {
-  const std::uint16_t flags = kNoFallback | kNoPartitions | kOnlyPathsChanged;
+  constexpr std::uint16_t flags = kNoFallback | kNoPartitions | kOnlyPathsChanged;
   return run_bounded(ctx, "resume map " + uuid,
-                     [uuid, flags] { return switch_table(uuid, kNoFlush, flags); });
+                     [uuid] { return switch_table(uuid, kNoFlush, flags); });
 }
 
 Status DeviceMapper::remove(const std::string& uuid, WhenOpen when_open) const {
@@ -326,9 +326,9 @@ Status DeviceMapper::wipe(const Ctx& ctx, const std::string& uuid) const {
     const std::uint64_t sectors = std::max<std::uint64_t>(map->sectors, 1);
     HAWSER_TRY(load(uuid, {.sectors = sectors, .type = "error"}, map->is_read_only));
   }
-  const std::uint16_t flags = kNoFallback | kNoPartitions | kOnlyPathsChanged | kNoPaths;
+  constexpr std::uint16_t flags = kNoFallback | kNoPartitions | kOnlyPathsChanged | kNoPaths;
   return run_bounded(ctx, "wipe map " + uuid,
-                     [uuid, flags] { return switch_table(uuid, kNoFlush, flags); });
+                     [uuid] { return switch_table(uuid, kNoFlush, flags); });
 }
 
 Status DeviceMapper::message(const std::string& uuid, const std::string& text) const {

@@ -17,7 +17,6 @@ std::string device_dir(const Hctl& hctl) {
 }
 
 std::optional<Hctl> parse_hctl(std::string_view text) {
-  Hctl hctl;
   std::array<std::string_view, 4> parts;
   for (std::size_t i = 0; i < parts.size(); ++i) {
     parts[i] = text.substr(0, text.find(':'));
