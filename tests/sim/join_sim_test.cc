@@ -165,13 +165,13 @@ TEST(JoinSimTest, a_portal_that_the_attach_did_not_know_of_is_joined_by_the_next
 
 TEST(JoinSimTest, a_path_in_the_map_that_shows_another_unit_is_taken_out_of_it) {
   Degraded start = with_a_failed_path();
-  ScsiDevice& device = start.world.devices.begin()->second;
-  start.world.maps.begin()->second.paths.front().dev = device.dev;
+  const DevT dev = start.world.devices.begin()->second.dev;
+  start.world.maps.begin()->second.paths.front().dev = dev;
   start.world.targets[kTarget][1] = "stranger";
 
   const Attachment joined = join_in_good_weather(start.world, start);
 
-  EXPECT_FALSE(start.world.maps.begin()->second.has_path(device.dev));
+  EXPECT_FALSE(start.world.maps.begin()->second.has_path(dev));
   ASSERT_TRUE(joined.paths.front().error);
   EXPECT_EQ(joined.paths.front().error->code(), Errc::identity_mismatch);
 }
