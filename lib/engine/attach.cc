@@ -105,8 +105,7 @@ class Attach {
 
   void await_udev(const Ctx& ctx, const Unit& unit) {
     operation_.tell(Event::Level::info, "udev.wait", "waiting for udev to show the map");
-    const Status shown = operation_.host().wait_for_udev(ctx.within(kUdevBudget),
-                                                         std::string(kMapUuidPrefix) + unit.wwid());
+    const Status shown = operation_.host().wait_for_udev(ctx.within(kUdevBudget), unit.map_uuid());
     if (!shown) operation_.warn("udev.slow", shown.error().message());
   }
 

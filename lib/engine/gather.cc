@@ -15,6 +15,11 @@ using namespace std::chrono_literals;
 // done by then is in the log, and is done by whoever takes the volume down.
 constexpr auto kDiscardBudget = 10s;
 
+// udev runs a dozen programs for each disk. On a host with few processors four disks at once keep
+// it from the map, which is what the caller waits for; so the others come after it, unless it is
+// slow.
+constexpr auto kHeadStart = 2s;
+
 // How long a path may take to answer one read before another is asked.
 constexpr auto kAliveBudget = 2s;
 
@@ -43,16 +48,12 @@ Status Gatherer::all(const Ctx& ctx, const std::vector<LoggedPath>& paths, Unit&
   Status waited;
   {
     const std::unique_ptr<Crew> crew = operation_.host().crew();
-    for (const LoggedPath& path : paths) {
-      crew->start(ctx, [this, path](const Ctx& task_ctx) {
-        Result<Path> up = bring_up(task_ctx, operation_, path, plan_);
-        const MutexLock lock(mutex_);
-        arrivals_.push_back({path, std::move(up)});
-      });
-    }
+    for (const LoggedPath& path : paths)
+      start_login(ctx, *crew, path);
     waited = await(ctx, *crew, unit, min_paths, grace);
     crew->request_stop();
   }  // The paths that are late stop waiting; their logins stay in the log as pending.
+  give_up_unscanned();
   if (waited) take_arrivals(ctx, unit);
   const bool is_enough = waited && !fatal_ && unit.paths().size() >= min_paths;
   if (is_enough) {
@@ -74,24 +75,100 @@ Status Gatherer::await(const Ctx& ctx, Crew& crew, Unit& unit, std::size_t min_p
   for (;;) {
     const bool is_bare = !unit.paths().empty() && !unit.has_map();
     if (fatal_ || is_bare) return ok();
-    if (!enough_at && unit.paths().size() >= min_paths) enough_at = ctx.clock.now();
-    const Ctx wait_ctx = enough_at ? ctx.within(std::max(*enough_at + grace - ctx.clock.now(),
-                                                         std::chrono::nanoseconds(0)))
-                                   : ctx;
+    start_scans(ctx, crew, unit);
+    const bool is_enough = !in_head_start() && unit.paths().size() >= min_paths;
+    if (!enough_at && is_enough) enough_at = ctx.clock.now();
+    std::optional<TimePoint> until;
+    if (in_head_start()) {
+      until = head_start_->ends;
+    } else if (enough_at) {
+      until = *enough_at + grace;
+    }
+    const Ctx wait_ctx =
+        until ? ctx.within(std::max(*until - ctx.clock.now(), std::chrono::nanoseconds(0))) : ctx;
     const Result<bool> more = crew.wait_one(wait_ctx);
-    if (!more) {
-      const bool is_grace_over =
-          enough_at && ctx.check() && more.error().code() == Errc::deadline_exceeded;
-      if (!is_grace_over) return more.error();
-      if (has_live_path(ctx, unit)) return ok();
-      // Those that are in have died since; a better one may be on its way.
-      grace = kAliveBudget;
-      enough_at = ctx.clock.now();
+    if (more && *more) {
+      take_arrivals(ctx, unit);
       continue;
     }
-    if (!*more) return ok();
-    take_arrivals(ctx, unit);
+    const bool is_until =
+        !more && until && ctx.check() && more.error().code() == Errc::deadline_exceeded;
+    if (!more && !is_until) return more.error();
+    if (in_head_start()) {
+      head_start_->is_over = true;
+      continue;
+    }
+    if (more || has_live_path(ctx, unit)) return ok();
+    // Those that are in have died since; a better one may be on its way.
+    grace = kAliveBudget;
+    enough_at = ctx.clock.now();
   }
+}
+
+void Gatherer::start_login(const Ctx& ctx, Crew& crew, const LoggedPath& path) {
+  crew.start(ctx, [this, path](const Ctx& task_ctx) {
+    Result<Acquired> acquired = log_in(task_ctx, operation_, path, plan_);
+    const MutexLock lock(mutex_);
+    if (acquired) {
+      logged_in_.push_back({path, *std::move(acquired)});
+    } else {
+      arrivals_.push_back({path, std::move(acquired).error()});
+    }
+  });
+}
+
+void Gatherer::start_scan(const Ctx& ctx, Crew& crew, LoggedIn path) {
+  crew.start(ctx, [this, in = std::move(path)](const Ctx& task_ctx) {
+    Result<Path> found = find_device(task_ctx, operation_, in.path, plan_, in.acquired);
+    const MutexLock lock(mutex_);
+    arrivals_.push_back({in.path, std::move(found)});
+  });
+}
+
+void Gatherer::start_scans(const Ctx& ctx, Crew& crew, const Unit& unit) {
+  if (in_head_start()) follow_head_start(ctx, crew, unit);
+  if (in_head_start()) return;
+  std::vector<LoggedIn> ready;
+  {
+    const MutexLock lock(mutex_);
+    if (head_start_ || logged_in_.empty()) {
+      ready.swap(logged_in_);
+    } else {
+      ready.push_back(std::move(logged_in_.front()));
+      logged_in_.erase(logged_in_.begin());
+    }
+  }
+  for (LoggedIn& path : ready) {
+    if (!head_start_) {
+      head_start_ = {.first = path.path.key, .ends = ctx.clock.now() + kHeadStart};
+    }
+    start_scan(ctx, crew, std::move(path));
+  }
+}
+
+// It ends early when udev has shown the map, and when the first path makes none.
+void Gatherer::follow_head_start(const Ctx& ctx, Crew& crew, const Unit& unit) {
+  if (!head_start_->has_arrived) return;
+  if (!unit.has_map()) {
+    head_start_->is_over = true;
+  } else if (!std::exchange(head_start_->waits_for_udev, true)) {
+    crew.start(ctx, [this, uuid = unit.map_uuid()](const Ctx& task_ctx) {
+      (void)operation_.host().wait_for_udev(task_ctx, uuid);  // Attach waits for longer, and tells.
+      const MutexLock lock(mutex_);
+      is_map_shown_ = true;
+    });
+  } else {
+    const MutexLock lock(mutex_);
+    head_start_->is_over = is_map_shown_;
+  }
+}
+
+// What has logged in, and need not be scanned any more.
+void Gatherer::give_up_unscanned() {
+  const MutexLock lock(mutex_);
+  for (LoggedIn& in : logged_in_)
+    arrivals_.push_back({in.path, Error(Errc::cancelled, "not scanned").with(Stage::scan)});
+  logged_in_.clear();
 }
 
 void Gatherer::take_arrivals(const Ctx& ctx, Unit& unit) {
@@ -100,8 +177,10 @@ void Gatherer::take_arrivals(const Ctx& ctx, Unit& unit) {
     const MutexLock lock(mutex_);
     arrivals.swap(arrivals_);
   }
-  for (Arrival& arrival : arrivals)
+  for (Arrival& arrival : arrivals) {
+    if (in_head_start() && arrival.path.key == head_start_->first) head_start_->has_arrived = true;
     take(ctx, unit, std::move(arrival));
+  }
 }
 
 void Gatherer::take(const Ctx& ctx, Unit& unit, Arrival arrival) {

@@ -14,8 +14,10 @@ class Gatherer {
  public:
   Gatherer(Operation& operation, PathPlan plan) : operation_(operation), plan_(plan) {}
 
-  // All paths at once. Returns when each has answered, or `grace` after `min_paths` of them are in;
-  // later, if by then none of those can be read any more. Brings the map into order before.
+  // Logs in to all portals at once. The first disk makes the map; the others are scanned, all at
+  // once, when udev has shown it, or after a second. Returns when each path has answered, or
+  // `grace` after `min_paths` of them are in; later, if by then none of those can be read any more.
+  // Brings the map into order before.
   //
   // Errors: fewer than `min_paths` came; says why for each in Error::paths().
   Status all(const Ctx& ctx, const std::vector<LoggedPath>& paths, Unit& unit,
@@ -28,11 +30,29 @@ class Gatherer {
   const std::map<SessionKey, Error>& errors() const { return errors_; }
 
  private:
+  struct LoggedIn {
+    LoggedPath path{};
+    Acquired acquired{};
+  };
   struct Arrival {
     LoggedPath path{};
     std::optional<Result<Path>> result{};
   };
+  // What the others wait for, once the first path is being scanned.
+  struct HeadStart {
+    SessionKey first{};
+    TimePoint ends{};
+    bool has_arrived = false;
+    bool waits_for_udev = false;
+    bool is_over = false;
+  };
 
+  void start_login(const Ctx& ctx, Crew& crew, const LoggedPath& path);
+  void start_scan(const Ctx& ctx, Crew& crew, LoggedIn path);
+  void start_scans(const Ctx& ctx, Crew& crew, const Unit& unit);
+  void follow_head_start(const Ctx& ctx, Crew& crew, const Unit& unit);
+  bool in_head_start() const { return head_start_ && !head_start_->is_over; }
+  void give_up_unscanned();
   void take(const Ctx& ctx, Unit& unit, Arrival arrival);
   void report(const LoggedPath& path, const Error& error) const;
   Status await(const Ctx& ctx, Crew& crew, Unit& unit, std::size_t min_paths,
@@ -48,8 +68,11 @@ class Gatherer {
   std::map<SessionKey, Error> errors_{};
   std::optional<Error> fatal_{};
   std::vector<LoggedPath> useless_{};  // To be taken back.
+  std::optional<HeadStart> head_start_{};
   Mutex mutex_;
+  std::vector<LoggedIn> logged_in_ HAWSER_GUARDED_BY(mutex_){};  // Not being scanned yet.
   std::vector<Arrival> arrivals_ HAWSER_GUARDED_BY(mutex_){};
+  bool is_map_shown_ HAWSER_GUARDED_BY(mutex_) = false;
 };
 
 }  // namespace hawser

@@ -118,7 +118,7 @@ Result<Path> Joiner::bring_up_anyhow(const Ctx& ctx, const LoggedPath& path) {
         .with(Stage::login)
         .with_path(to_string(path.spec.portal), path.spec.target, path.spec.lun);
   }
-  if (*session) return bring_up_on(ctx, operation_, path, **session);
+  if (*session) return find_device(ctx, operation_, path, plan_, {.session = **session});
   return bring_up(ctx, operation_, path, plan_);
 }
 

@@ -131,8 +131,13 @@ Result<ScsiDevice> scan_device(const Ctx& ctx, Operation& operation, const Logge
                     operation.intent(step::kDevice, {{"sid", std::to_string(session.sid)},
                                                      {"lun", std::to_string(path.kernel_lun)},
                                                      {"existed", "0"}}));
-  HAWSER_TRY_ASSIGN(ScsiDevice device, scan_often(ctx, operation, path, plan, session));
-  HAWSER_TRY(log_device(operation, number, device));
+  Result<ScsiDevice> device = scan_often(ctx, operation, path, plan, session);
+  if (device) {
+    HAWSER_TRY(log_device(operation, number, *device));
+  } else if (device.error().code() == Errc::not_found) {
+    // The kernel has answered, so this scan brings nothing later either.
+    HAWSER_TRY(operation.failed(step::kDevice, number, device.error()));
+  }
   return device;
 }
 
@@ -163,7 +168,7 @@ Status take_existing(const Ctx& ctx, Operation& operation, Path& path) {
   return log_device(operation, number, path.device);
 }
 
-Status find_device(const Ctx& ctx, Operation& operation, const PathPlan& plan, Path& path) {
+Status find_or_scan(const Ctx& ctx, Operation& operation, const PathPlan& plan, Path& path) {
   const std::uint32_t lun = path.logged.kernel_lun;
   HAWSER_TRY_ASSIGN(const std::vector<ScsiDevice> before,
                     operation.host().devices(ctx, path.session.sid));
@@ -176,14 +181,6 @@ Status find_device(const Ctx& ctx, Operation& operation, const PathPlan& plan, P
   }
   HAWSER_TRY_ASSIGN(path.device, scan_device(ctx, operation, path.logged, plan, path.session));
   return ok();
-}
-
-Result<Path> find_path(const Ctx& ctx, Operation& operation, const LoggedPath& logged,
-                       const PathPlan& plan, const Acquired& acquired) {
-  Path path{.logged = logged, .session = acquired.session, .login_time = acquired.login_time};
-  Status found = find_device(ctx, operation, plan, path);
-  if (!found) return std::move(found).error().with(Stage::scan);
-  return path;
 }
 
 // A device that cannot be read is of no use, and its path may have died since the scan: a map that
@@ -203,37 +200,46 @@ Status check_readable(const Ctx& ctx, Operation& operation, const ScsiDevice& de
       .with(Outcome::unchanged);
 }
 
-Result<Path> bring_up_unlabelled(const Ctx& ctx, Operation& operation, const LoggedPath& logged,
-                                 const PathPlan& plan) {
+Result<Acquired> get_session(const Ctx& ctx, Operation& operation, const LoggedPath& path,
+                             const PathPlan& plan) {
   if (plan.node_record) {
-    HAWSER_TRY(add_node_record(ctx, operation, logged, make_request(ctx, logged, plan)));
+    HAWSER_TRY(add_node_record(ctx, operation, path, make_request(ctx, path, plan)));
   }
+  return acquire_session_often(ctx, operation, path, plan);
+}
 
-  Result<Acquired> acquired = acquire_session_often(ctx, operation, logged, plan);
-  if (!acquired) return std::move(acquired).error().with(Stage::login);
-  HAWSER_TRY_ASSIGN(Path path, find_path(ctx, operation, logged, plan, *acquired));
-  if (path.existed) return path;  // It has been read.
-  Status readable = check_readable(ctx, operation, path.device);
-  if (!readable) return std::move(readable).error().with(Stage::scan);
+Result<Path> get_device(const Ctx& ctx, Operation& operation, const LoggedPath& logged,
+                        const PathPlan& plan, const Acquired& acquired) {
+  Path path{.logged = logged, .session = acquired.session, .login_time = acquired.login_time};
+  HAWSER_TRY(find_or_scan(ctx, operation, plan, path));
+  // One that existed has been read.
+  if (!path.existed) HAWSER_TRY(check_readable(ctx, operation, path.device));
   return path;
 }
 
-Result<Path> labelled(const LoggedPath& path, Result<Path> up) {
-  if (up) return up;
-  return std::move(up).error().with_path(to_string(path.spec.portal), path.spec.target,
-                                         path.spec.lun);
+template <class Value>
+Result<Value> labelled(const LoggedPath& path, Stage stage, Result<Value> result) {
+  if (result) return result;
+  return std::move(result).error().with(stage).with_path(to_string(path.spec.portal),
+                                                         path.spec.target, path.spec.lun);
 }
 
 }  // namespace
 
-Result<Path> bring_up(const Ctx& ctx, Operation& operation, const LoggedPath& path,
-                      const PathPlan& plan) {
-  return labelled(path, bring_up_unlabelled(ctx, operation, path, plan));
+Result<Acquired> log_in(const Ctx& ctx, Operation& operation, const LoggedPath& path,
+                        const PathPlan& plan) {
+  return labelled(path, Stage::login, get_session(ctx, operation, path, plan));
 }
 
-Result<Path> bring_up_on(const Ctx& ctx, Operation& operation, const LoggedPath& path,
-                         const Session& session) {
-  return labelled(path, find_path(ctx, operation, path, {}, {.session = session}));
+Result<Path> find_device(const Ctx& ctx, Operation& operation, const LoggedPath& path,
+                         const PathPlan& plan, const Acquired& acquired) {
+  return labelled(path, Stage::scan, get_device(ctx, operation, path, plan, acquired));
+}
+
+Result<Path> bring_up(const Ctx& ctx, Operation& operation, const LoggedPath& path,
+                      const PathPlan& plan) {
+  HAWSER_TRY_ASSIGN(const Acquired acquired, log_in(ctx, operation, path, plan));
+  return find_device(ctx, operation, path, plan, acquired);
 }
 
 Result<Path> bring_up_again(const Ctx& ctx, Operation& operation, Path path) {

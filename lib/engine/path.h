@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "engine/operation.h"
+#include "engine/sessions.h"
 
 namespace hawser {
 
@@ -26,17 +27,22 @@ struct PathPlan {
   bool node_record = false;
 };
 
-// Logs in, scans exactly one LUN, waits for the disk, and reads a little from it. Each step is in
-// the log before it is done.
-//
-// Errors: those of login and scan, with portal, target and LUN set. Outcome::unknown if a login is
-// still pending. What was done stays, for undo_attach().
+// A path is brought up in two steps. Each thing that is done is in the log before. What was done
+// stays, for undo_attach(). Errors name portal, target and LUN.
+
+// Has a session for the path, and a node record if one is planned.
+// Errors: those of login; Outcome::unknown if it is still pending.
+Result<Acquired> log_in(const Ctx& ctx, Operation& operation, const LoggedPath& path,
+                        const PathPlan& plan);
+
+// Scans exactly one LUN, waits for the disk, and reads a little from it.
+// Errors: those of scan.
+Result<Path> find_device(const Ctx& ctx, Operation& operation, const LoggedPath& path,
+                         const PathPlan& plan, const Acquired& acquired);
+
+// Both.
 Result<Path> bring_up(const Ctx& ctx, Operation& operation, const LoggedPath& path,
                       const PathPlan& plan);
-
-// As bring_up(), for a path whose session is there.
-Result<Path> bring_up_on(const Ctx& ctx, Operation& operation, const LoggedPath& path,
-                         const Session& session);
 
 // Deletes the device and scans anew: for one that shows another unit than it should, which is what
 // an old device at a reused LUN number does. The new one is this attachment's.

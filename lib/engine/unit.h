@@ -41,8 +41,8 @@ class Unit {
 
   bool is_fatal() const { return is_fatal_; }
   const std::vector<Path>& paths() const { return paths_; }
-  const std::string& wwid() const { return wwid_; }
   bool has_map() const { return has_map_; }
+  std::string map_uuid() const { return std::string(kMapUuidPrefix) + wwid_; }
 
  private:
   Status identify(const Ctx& ctx, Path& path);
@@ -63,7 +63,6 @@ class Unit {
   Result<bool> check_members(const Ctx& ctx, const Map& map, const Path& path);
   Status check_stranger(const Ctx& ctx, const ScsiDevice& device, const Path& path);
   Status settle_access(const Ctx& ctx);
-  std::string map_uuid() const { return std::string(kMapUuidPrefix) + wwid_; }
 
   Operation& operation_;
   const VolumeSpec& spec_;

@@ -69,6 +69,7 @@ class Floor {
     (void)watch.lap_ms();
     HAWSER_TRY(host_.scan(ctx, sessions_.front(), lun));
     HAWSER_TRY_ASSIGN(device_, host_.wait_for_device(ctx, sessions_.front(), lun));
+    HAWSER_TRY(host_.probe(ctx, device_));  // It is in sysfs a moment before it can be opened.
     scan_ms_ = watch.lap_ms();
 
     const std::string wwid = wwid_of(device_.identity);
