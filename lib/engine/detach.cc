@@ -55,7 +55,7 @@ class Detach {
   Status secure(const Ctx& ctx, const LogState& state, DetachReport& report) {
     HAWSER_TRY_ASSIGN(const std::string boot_id, operation_.host().boot_id());
     if (boot_id != state.boot_id) return ok();  // There is nothing in this kernel.
-    HAWSER_TRY_ASSIGN(const Subject subject, find_subject(ctx, operation_, state));
+    HAWSER_TRY_ASSIGN(Subject subject, find_subject(ctx, operation_, state));
     if (!subject.is_there()) return ok();
     HAWSER_TRY(check_paths(ctx, state, subject, report));
     if (report.data_at_risk) return ok();

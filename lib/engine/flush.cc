@@ -143,13 +143,21 @@ void help_openers(const Ctx& ctx, Operation& operation, const LogState& state,
   if (!has_path) (void)prove_a_path(ctx, operation, state, subject);  // Tried again by and by.
 }
 
+bool contains(const std::vector<std::string>& list, const std::string& value) {
+  return std::find(list.begin(), list.end(), value) != list.end();
+}
+
+// Keeps `subject` as it is by then.
 Status wait_for_openers(const Ctx& ctx, Operation& operation, const LogState& state,
-                        const Subject& subject, const std::string& node) {
+                        Subject& subject, const std::string& node) {
   Host& host = operation.host();
   for (bool is_told = false;; is_told = true) {
     const Status passed = host.wait_until_unused(ctx.within(kPassingBudget), node);
     if (passed || passed.error().code() != Errc::busy) return passed;
     if (!ctx.check()) return passed;
+    // multipathd may have taken a bare disk into the map: then it is open for good.
+    HAWSER_TRY_ASSIGN(subject, find_subject(ctx, operation, state));
+    if (!contains(subject.nodes(), node)) return ok();
     if (!is_told) {
       const Result<std::vector<std::string>> openers = host.openers(ctx, node);
       operation.tell(Event::Level::info, "detach.unused",
@@ -180,21 +188,24 @@ Result<Subject> find_subject(const Ctx& ctx, Operation& operation, const LogStat
   return subject;
 }
 
-Status check_unused(const Ctx& ctx, Operation& operation, const LogState& state,
-                    const Subject& subject) {
+Status check_unused(const Ctx& ctx, Operation& operation, const LogState& state, Subject& subject) {
   for (const std::string& node : subject.nodes()) {
     HAWSER_TRY_ASSIGN(const std::vector<std::string> holders, operation.host().holders(ctx, node));
     if (!holders.empty()) return Error(Errc::busy, node + " is in use: " + join(holders));
   }
   const auto kept = std::min<std::chrono::nanoseconds>(kLookBudget, ctx.left() / 4);
   const Ctx wait_ctx = ctx.within(ctx.left() - kept);
-  for (const std::string& node : subject.nodes()) {
-    const Status unused = wait_for_openers(wait_ctx, operation, state, subject, node);
-    if (unused) continue;
-    if (unused.error().code() != Errc::busy) return unused;
-    return in_use(ctx, operation, node);
+  for (std::vector<std::string> waited_for;;) {
+    const std::vector<std::string> nodes = subject.nodes();
+    const auto node = std::find_if(nodes.begin(), nodes.end(), [&](const std::string& one) {
+      return !contains(waited_for, one);
+    });
+    if (node == nodes.end()) return ok();
+    const Status unused = wait_for_openers(wait_ctx, operation, state, subject, *node);
+    if (!unused && unused.error().code() != Errc::busy) return unused;
+    if (!unused) return in_use(ctx, operation, *node);
+    waited_for.push_back(*node);
   }
-  return ok();
 }
 
 Status flush(const Ctx& ctx, Operation& operation, const LogState& state, const Subject& subject) {
@@ -222,8 +233,7 @@ Status flush(const Ctx& ctx, Operation& operation, const LogState& state, const 
   }
 }
 
-Status make_safe(const Ctx& ctx, Operation& operation, const LogState& state,
-                 const Subject& subject) {
+Status make_safe(const Ctx& ctx, Operation& operation, const LogState& state, Subject& subject) {
   const Status unused = check_unused(ctx, operation, state, subject);
   if (unused) return flush(ctx, operation, state, subject);
   if (unused.error().code() != Errc::busy) return unused;

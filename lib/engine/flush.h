@@ -22,9 +22,9 @@ struct Subject {
 
 Result<Subject> find_subject(const Ctx& ctx, Operation& operation, const LogState& state);
 
-// Waits for openers that pass, such as udev's probes. Errors: busy, naming those who stay.
-Status check_unused(const Ctx& ctx, Operation& operation, const LogState& state,
-                    const Subject& subject);
+// Waits for openers that pass, such as udev's probes. What becomes of `subject` meanwhile is seen.
+// Errors: busy, naming those who stay.
+Status check_unused(const Ctx& ctx, Operation& operation, const LogState& state, Subject& subject);
 
 // Proves a path, then opens, fsyncs and closes. While no path answers it tries again, for as long
 // as `ctx` lasts; writes that the kernel says are lost stay lost, and are asked for only once.
@@ -32,7 +32,6 @@ Status check_unused(const Ctx& ctx, Operation& operation, const LogState& state,
 Status flush(const Ctx& ctx, Operation& operation, const LogState& state, const Subject& subject);
 
 // Both, and on failure nothing has been changed. Errors: busy, data_at_risk, cancelled, io.
-Status make_safe(const Ctx& ctx, Operation& operation, const LogState& state,
-                 const Subject& subject);
+Status make_safe(const Ctx& ctx, Operation& operation, const LogState& state, Subject& subject);
 
 }  // namespace hawser

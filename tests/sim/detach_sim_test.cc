@@ -300,6 +300,21 @@ TEST(DetachSimTest, who_uses_it_is_named_and_nothing_is_touched) {
   }
 }
 
+// Keeps: D2, D7
+TEST(DetachSimTest, a_disk_that_multipathd_takes_into_the_map_meanwhile_is_no_user) {
+  const Attached start = attached(sim_world(), sim_spec(2), {});
+  SimWorld world = start.world;
+  const auto& [name, late] = *world.devices.rbegin();
+  Map& map = world.maps.begin()->second;
+  map.table = simple_table({world.devices.begin()->second.dev});
+  std::erase_if(map.paths, [&](const MapPathStatus& path) { return path.dev == late.dev; });
+  world.wanted_nodes = {name};
+  world.open_nodes = {name};
+  const Result<DetachReport> done = detach_once(world, start.id);
+  ASSERT_TRUE(done) << done.error().message();
+  EXPECT_EQ(world.picture(), start.before.picture());
+}
+
 // Keeps: D4
 TEST(DetachSimTest, a_map_that_is_there_after_a_crash_is_attached_and_flushed_anew) {
   Attached start = attached(sim_world(), sim_spec(2), {});

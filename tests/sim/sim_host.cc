@@ -411,7 +411,8 @@ Status SimHost::resume_map(const Ctx& ctx, const std::string& uuid) {
 }
 
 bool SimHost::is_open(const std::string& node) const {
-  return world_.open_nodes.contains(node) || world_.stuck_nodes.contains(node);
+  return world_.open_nodes.contains(node) || world_.stuck_nodes.contains(node) ||
+         world_.wanted_nodes.contains(node);
 }
 
 namespace {
@@ -539,6 +540,12 @@ Status SimHost::wait_until_unused(const Ctx& ctx, const std::string& device) {
   HAWSER_TRY(faults_.look());
   if (!is_open(device) && !world_.held_nodes.contains(device)) return ok();
   wait_for_ever(ctx);
+  if (world_.wanted_nodes.erase(device) > 0) {
+    Map& map = world_.maps.begin()->second;
+    const DevT dev = world_.devices.at(device).dev;
+    map.table = with_path(map.table, dev);
+    map.paths.push_back({.dev = dev, .is_active = true});
+  }
   return Error(Errc::busy, device + " stayed open");
 }
 

@@ -42,6 +42,8 @@ struct SimWorld {
   std::set<std::string> open_nodes{};   // Somebody has them open and does not let go.
   std::set<std::string> stuck_nodes{};  // Somebody is stuck in I/O on them until it fails.
   std::set<std::string> held_nodes{};   // Mounted.
+  std::set<std::string>
+      wanted_nodes{};  // multipathd opens these disks, and later takes them into the map.
   bool flush_hangs = false;
   unsigned map_comebacks = 0;     // How often multipathd makes a removed map again.
   unsigned device_comebacks = 0;  // How often a scan under way brings a removed device.
