@@ -304,10 +304,11 @@ TEST(DetachSimTest, who_uses_it_is_named_and_nothing_is_touched) {
 TEST(DetachSimTest, a_disk_that_multipathd_takes_into_the_map_meanwhile_is_no_user) {
   const Attached start = attached(sim_world(), sim_spec(2), {});
   SimWorld world = start.world;
-  const auto& [name, late] = *world.devices.rbegin();
+  const std::string name = world.devices.rbegin()->first;
+  const DevT late = world.devices.rbegin()->second.dev;
   Map& map = world.maps.begin()->second;
   map.table = simple_table({world.devices.begin()->second.dev});
-  std::erase_if(map.paths, [&](const MapPathStatus& path) { return path.dev == late.dev; });
+  std::erase_if(map.paths, [&](const MapPathStatus& path) { return path.dev == late; });
   world.wanted_nodes = {name};
   world.open_nodes = {name};
   const Result<DetachReport> done = detach_once(world, start.id);
