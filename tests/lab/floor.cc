@@ -1,13 +1,23 @@
-// The floor of an attach: what this kernel, iscsid and udev take for the bare primitives, one after
-// the other, with nothing of the engine's between them. Prints milliseconds as one JSON document.
+// What this kernel, iscsid and udev take for the bare primitives of an attach and of a detach, one
+// after the other, with nothing of the engine's between them. Prints milliseconds as one JSON
+// document.
 //
-//   floor --target IQN --lun N --portal HOST[:PORT]...
+//   floor up   --target IQN --lun N --portal HOST[:PORT]...   logins side by side, one scan, one
+//   map floor more --target IQN --lun N                           the same on the sessions that are
+//   there floor down --target IQN --lun N                           flush, remove the map, delete
+//   the disk, log out floor less --target IQN --lun N                           the same, and stays
+//   logged in
+#include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <functional>
 #include <iostream>
+#include <optional>
 #include <string_view>
+#include <utility>
 #include <vector>
 
+#include "base/mutex.h"
 #include "dm/device_mapper.h"
 #include "host/linux_host.h"
 #include "iscsid/client.h"
@@ -20,7 +30,7 @@ using namespace std::chrono_literals;
 
 struct Volume {
   std::string target{};
-  std::uint16_t lun = 0;
+  std::uint32_t lun = 0;  // As the kernel numbers it.
   std::vector<Portal> portals{};
 };
 
@@ -34,79 +44,84 @@ Result<Volume> parse_arguments(const std::vector<std::string_view>& words) {
       HAWSER_TRY_ASSIGN(Portal portal, parse_portal(value));
       volume.portals.push_back(std::move(portal));
     } else if (words[i] == "--lun") {
-      (void)std::from_chars(value.data(), value.data() + value.size(), volume.lun);
+      std::uint16_t lun = 0;
+      (void)std::from_chars(value.data(), value.data() + value.size(), lun);
+      volume.lun = kernel_lun(lun, LunAddressing::automatic);
     }
   }
-  if (!volume.target.empty() && !volume.portals.empty()) return volume;
-  return Error(Errc::invalid_argument, "give --target, --lun and --portal");
+  if (!volume.target.empty()) return volume;
+  return Error(Errc::invalid_argument, "give up, more, down or less, then --target and --lun");
 }
-
-class Stopwatch {
- public:
-  double lap_ms() {
-    const auto now = std::chrono::steady_clock::now();
-    const std::chrono::duration<double, std::milli> took = now - start_;
-    start_ = now;
-    return took.count();
-  }
-
- private:
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-};
 
 class Floor {
  public:
   Floor(LinuxHost& host, const Volume& volume) : host_(host), volume_(volume) {}
 
-  Status measure(const Ctx& ctx) {
+  Status log_in(const Ctx& ctx) {
     HAWSER_TRY(iscsid_.layout(ctx));  // What a process does once is not the floor's business.
-    Stopwatch watch;
-    HAWSER_TRY(log_in(ctx));
-    logins_ms_ = watch.lap_ms();
-
-    HAWSER_TRY_ASSIGN(sessions_, host_.sessions(ctx));
-    const std::uint32_t lun = kernel_lun(volume_.lun, LunAddressing::automatic);
-    (void)watch.lap_ms();
-    HAWSER_TRY(host_.scan(ctx, sessions_.front(), lun));
-    HAWSER_TRY_ASSIGN(device_, host_.wait_for_device(ctx, sessions_.front(), lun));
-    HAWSER_TRY(host_.probe(ctx, device_));  // It is in sysfs a moment before it can be opened.
-    scan_ms_ = watch.lap_ms();
-
-    const std::string wwid = wwid_of(device_.identity);
-    uuid_ = std::string(kMapUuidPrefix) + wwid;
-    (void)watch.lap_ms();
-    HAWSER_TRY(dm_.create(ctx, {.name = wwid,
-                                .uuid = uuid_,
-                                .sectors = device_.sectors,
-                                .target_type = "multipath",
-                                .table = simple_table({device_.dev})}));
-    dm_create_ms_ = watch.lap_ms();
-    HAWSER_TRY(host_.wait_for_udev(ctx, uuid_));
-    udev_map_ms_ = watch.lap_ms();
-    return ok();
+    return measure("logins", [&] { return log_in_side_by_side(ctx); });
   }
 
-  // multipathd, if it runs, may make the map anew for as long as the device is there.
-  Status clean_up(const Ctx& ctx) {
-    HAWSER_TRY(host_.remove_map(ctx, uuid_));
-    HAWSER_TRY(host_.remove_device(ctx, device_));
+  Status bring_up(const Ctx& ctx) {
+    HAWSER_TRY(find_sessions(ctx));
+    const Session& first = sessions_.front();
+    ScsiDevice device;
+    const Status scanned = measure("scan", [&]() -> Status {
+      HAWSER_TRY(host_.scan(ctx, first, volume_.lun));
+      HAWSER_TRY_ASSIGN(device, host_.wait_for_device(ctx, first, volume_.lun));
+      return host_.probe(ctx, device);  // It is in sysfs a moment before it can be opened.
+    });
+    HAWSER_TRY(scanned);
+    const std::string wwid = wwid_of(device.identity);
+    const Map map{.name = wwid,
+                  .uuid = std::string(kMapUuidPrefix) + wwid,
+                  .sectors = device.sectors,
+                  .target_type = "multipath",
+                  .table = simple_table({device.dev})};
+    HAWSER_TRY(measure("dm_create", [&] { return dm_.create(ctx, map); }));
+    return measure("udev_map", [&] { return host_.wait_for_udev(ctx, map.uuid); });
+  }
+
+  Status take_down(const Ctx& ctx) {
+    HAWSER_TRY(find_sessions(ctx));
+    const Session& first = sessions_.front();
+    HAWSER_TRY_ASSIGN(const ScsiDevice device, host_.wait_for_device(ctx, first, volume_.lun));
+    const std::string uuid = std::string(kMapUuidPrefix) + wwid_of(device.identity);
+    HAWSER_TRY_ASSIGN(const std::optional<Map> map, host_.find_map(ctx, uuid));
+    if (!map) return Error(Errc::not_found, "there is no map " + uuid);
+    const std::string node = "dm-" + std::to_string(map->minor);
+    HAWSER_TRY(measure("flush", [&] { return host_.flush(ctx, node); }));
+    HAWSER_TRY(measure("dm_remove", [&] { return host_.remove_map(ctx, uuid); }));
+    HAWSER_TRY(measure("delete", [&] { return host_.remove_device(ctx, device); }));
+    // multipathd, if it runs, may have made the map anew for as long as the disk was there.
     HAWSER_TRY(host_.pause(ctx, 300ms));
-    HAWSER_TRY(host_.wipe_map(ctx, uuid_));
-    HAWSER_TRY(host_.remove_map(ctx, uuid_));
-    for (const Session& session : sessions_)
-      HAWSER_TRY(host_.logout(ctx, session.sid));
-    return host_.wait_for_udev_gone(ctx, uuid_);
+    HAWSER_TRY(host_.wipe_map(ctx, uuid));
+    HAWSER_TRY(host_.remove_map(ctx, uuid));
+    return host_.wait_for_udev_gone(ctx, uuid);
+  }
+
+  Status log_out(const Ctx& ctx) {
+    return measure("logouts", [&] { return log_out_side_by_side(ctx); });
   }
 
   void print() const {
-    std::cout << "{\"logins_ms\": " << logins_ms_ << ", \"scan_ms\": " << scan_ms_
-              << ", \"dm_create_ms\": " << dm_create_ms_ << ", \"udev_map_ms\": " << udev_map_ms_
-              << "}\n";
+    const char* separator = "{";
+    for (const auto& [name, took_ms] : laps_)
+      std::cout << std::exchange(separator, ", ") << '"' << name << "_ms\": " << took_ms;
+    std::cout << "}\n";
   }
 
  private:
+  Status measure(const char* name, const std::function<Status()>& primitive) {
+    const auto start = std::chrono::steady_clock::now();
+    HAWSER_TRY(primitive());
+    const std::chrono::duration<double, std::milli> took = std::chrono::steady_clock::now() - start;
+    laps_.emplace_back(name, took.count());
+    return ok();
+  }
+
   // All requests are sent before the first answer is waited for.
-  Status log_in(const Ctx& ctx) {
+  Status log_in_side_by_side(const Ctx& ctx) {
     std::vector<IscsidExchange> exchanges;
     for (const Portal& portal : volume_.portals) {
       HAWSER_TRY_ASSIGN(IscsidExchange sent, iscsid_.send_login(ctx, {.target = volume_.target,
@@ -123,27 +138,47 @@ class Floor {
     return ok();
   }
 
+  Status log_out_side_by_side(const Ctx& ctx) {
+    Mutex mutex;
+    Status all;
+    const std::unique_ptr<Crew> crew = host_.crew();
+    for (const Session& session : sessions_) {
+      crew->start(ctx, [&, sid = session.sid](const Ctx& task_ctx) {
+        Status out = host_.logout(task_ctx, sid);
+        const MutexLock lock(mutex);
+        if (!out) all = std::move(out);
+      });
+    }
+    for (Result<bool> more = true; more && *more;)
+      more = crew->wait_one(ctx);
+    const MutexLock lock(mutex);
+    return all;
+  }
+
+  Status find_sessions(const Ctx& ctx) {
+    HAWSER_TRY_ASSIGN(sessions_, host_.sessions(ctx));
+    std::erase_if(sessions_, [&](const Session& s) { return s.target != volume_.target; });
+    return sessions_.empty() ? Error(Errc::not_found, "no session of " + volume_.target) : Status();
+  }
+
   LinuxHost& host_;
   const Volume& volume_;
   IscsidClient iscsid_{};
   const DeviceMapper dm_{};
   std::vector<Session> sessions_{};
-  ScsiDevice device_{};
-  std::string uuid_{};
-  double logins_ms_ = 0;
-  double scan_ms_ = 0;
-  double dm_create_ms_ = 0;
-  double udev_map_ms_ = 0;
+  std::vector<std::pair<const char*, double>> laps_{};
 };
 
-Status run(const std::vector<std::string_view>& words) {
+Status run(std::string_view what, const std::vector<std::string_view>& words) {
   HAWSER_TRY_ASSIGN(const Volume volume, parse_arguments(words));
   HAWSER_TRY_ASSIGN(const auto host, LinuxHost::open());
   const SystemClock clock;
   const Ctx ctx{.clock = clock, .deadline = clock.now() + 60s};
   Floor floor(*host, volume);
-  HAWSER_TRY(floor.measure(ctx));
-  HAWSER_TRY(floor.clean_up(ctx));
+  if (what == "up") HAWSER_TRY(floor.log_in(ctx));
+  if (what == "up" || what == "more") HAWSER_TRY(floor.bring_up(ctx));
+  if (what == "down" || what == "less") HAWSER_TRY(floor.take_down(ctx));
+  if (what == "down") HAWSER_TRY(floor.log_out(ctx));
   floor.print();
   return ok();
 }
@@ -152,7 +187,8 @@ Status run(const std::vector<std::string_view>& words) {
 }  // namespace hawser
 
 int main(int argc, char** argv) {
-  const hawser::Status status = hawser::run({argv + 1, argv + argc});
+  const hawser::Status status =
+      hawser::run(argc > 1 ? argv[1] : "", {argv + std::min(argc, 2), argv + argc});
   if (status) return 0;
   std::cerr << "floor: " << status.error().message() << '\n';
   return 1;

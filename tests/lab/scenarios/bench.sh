@@ -1,34 +1,71 @@
-# How long a clean attach over four portals takes, against the floor: what the same kernel takes for
-# the bare primitives, measured in turn with it in this guest. Not a test; tests/lab/bench runs it.
-# Samples go to /mnt/results/samples.jsonl, one JSON document a cycle.
+# How long attach and detach take, against the floor: what the same kernel takes for the bare
+# primitives, measured in turn with them in this guest. Not a test; tests/bench runs it.
+# Samples go to /mnt/results/samples.jsonl, one JSON document a measurement.
 cycles=${LAB_CYCLES:-10}
 floor=/mnt/build/tests/lab/floor
 [ -x "$floor" ] || fail "there is no tests/lab/floor in the build directory"
-make_storage
+make_portals 4
+make_lun volume 64
+make_lun second 64
+make_target "$TARGET"
+add_lun "$TARGET" 1 volume
+add_lun "$TARGET" 2 second
+# For a host that is full of disks: one unit, at as many LUNs as it takes.
+FULL=$TARGET.full LUNS=63
+make_lun full 16
+make_target "$FULL"
+for ((lun = 1; lun <= LUNS; lun++)); do add_lun "$FULL" $lun full; done
 start_daemons udevd iscsid multipathd
 take_snapshot
 
-udev_is_idle() { udevadm settle --timeout=30; }
+# run NAME command...: what it printed is one sample, with the name of what was measured. Whatever udev
+# has to do by then is done before.
+run() {
+  local name=$1
+  shift
+  udevadm settle --timeout=120
+  expect_exit 0 "$@"
+  jq -c --arg name "$name" '{name: $name, cycle: '$cycle'} + if .elapsed_ms then {ms: .elapsed_ms} else {laps: ., ms: (add)} end' \
+    /run/out >/run/sample
+  # The first cycle warms what is cached: the kernel's modules, udev's rules, the layout of iscsid.
+  [ $cycle -eq 0 ] || cat /run/sample >>/mnt/results/samples.jsonl
+}
+second() { volume | sed 's/^--target \([^ ]*\) --lun 1/--target \1 --lun 2/'; }
 
-# The first cycle warms what is cached (the kernel's modules, udev's rules, the layout of iscsid): it
-# is run like the others and thrown away.
 for ((cycle = 0; cycle <= cycles; cycle++)); do
-  udev_is_idle
-  expect_exit 0 "$floor" $(volume)
-  mv /run/out /run/floor.json
+  run floor_attach "$floor" up $(volume)
+  run floor_detach "$floor" down $(volume)
   check "the floor left nothing" nothing_left
-
-  udev_is_idle
-  start=${EPOCHREALTIME/./}
-  expect_exit 0 hawser attach --json $(volume)
-  wall_us=$((${EPOCHREALTIME/./} - start))
-  mv /run/out /run/attach.json
-  check "over four paths" equal "$(field '[.paths[]|select(.state=="active")]|length' /run/attach.json)" 4
-  expect_exit 0 hawser detach --json "$(field .id /run/attach.json)"
+  run attach hawser attach --json $(volume)
+  id=$(field .id)
+  check "over four paths" equal "$(field '[.paths[]|select(.state=="active")]|length')" 4
+  run floor_more "$floor" more $(second)
+  run floor_less "$floor" less $(second)
+  run more hawser attach --json $(second)
+  check "over the same four paths" equal "$(field '[.paths[]|select(.state=="active")]|length')" 4
+  run less hawser detach --json "$(field .id)"
+  run detach hawser detach --json "$id"
   check "hawser left nothing" nothing_left
-  [ $cycle -gt 0 ] || continue
-  jq -c -n --slurpfile floor /run/floor.json --slurpfile attach /run/attach.json --slurpfile detach /run/out \
-    --argjson wall_us $wall_us '$floor[0] + {floor_ms: ($floor[0] | .logins_ms + .scan_ms + .dm_create_ms + .udev_map_ms),
-      attach_ms: $attach[0].elapsed_ms, attach_wall_ms: ($wall_us / 1000),
-      detach_ms: $detach[0].elapsed_ms}' >>/mnt/results/samples.jsonl
 done
+
+# What a lookup costs is to depend on the volume, not on the host. udev and multipathd, whose work
+# does depend on it, are not there.
+kill "$multipathd_pid"
+udevadm settle --timeout=120
+udevadm control --exit
+rm -rf /run/udev
+lookups() {
+  for ((cycle = 0; cycle <= cycles; cycle++)); do
+    expect_exit 0 hawser attach --json $(volume)
+    [ $cycle -eq 0 ] || jq -c "{name: \"$1\", cycle: $cycle, ms: .elapsed_ms}" /run/out >>/mnt/results/samples.jsonl
+    expect_exit 0 hawser detach --json "$(field .id)"
+  done
+}
+lookups attach_empty
+for n in 1 2 3 4; do
+  foreign_session "$FULL" $n
+  for ((lun = 1; lun <= LUNS; lun++)); do echo "0 0 $lun" >"/sys/class/scsi_host/host$host/scan"; done
+done
+is_full() { local disks=(/sys/block/sd*) && [ ${#disks[@]} -eq $((4 * LUNS)) ]; }
+wait_until 30 is_full || fail "the host is not full of disks"
+lookups attach_full
