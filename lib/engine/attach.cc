@@ -25,9 +25,6 @@ using namespace std::chrono_literals;
 
 constexpr auto kUndoBudget = 30s;
 
-// udev's own work on the map takes a second or so; what takes longer is not worth failing for.
-constexpr auto kUdevBudget = 15s;
-
 // What the caller asked for, with the specification's own wishes worked in.
 AttachOptions effective(const VolumeSpec& spec, AttachOptions options) {
   if (spec.enforce_multipath && options.multipath == Multipath::preferred) {
@@ -69,10 +66,6 @@ class Attach {
     HAWSER_TRY(how_ == Multipath::off
                    ? gatherer.first_good(ctx, paths_, unit)
                    : gatherer.all(ctx, paths_, unit, options_.min_paths, options_.grace));
-    if (unit.has_map()) await_udev(ctx, unit);
-    // multipathd, which adopts the map when udev shows it, keeps of its paths those that it knows
-    // by then.
-    HAWSER_TRY(unit.settle(ctx));
     // Nothing may fail after the commit: what is committed is not undone.
     HAWSER_TRY_ASSIGN(Attachment attachment, describe(ctx, unit, gatherer.errors()));
     HAWSER_TRY(commit(unit));
@@ -101,12 +94,6 @@ class Attach {
     start.read_only = spec_.access_mode == AccessMode::read_only;
     start.paths = paths_;
     return operation_.mark(RecordType::begin, step::kAttach, begin_fields(start));
-  }
-
-  void await_udev(const Ctx& ctx, const Unit& unit) {
-    operation_.tell(Event::Level::info, "udev.wait", "waiting for udev to show the map");
-    const Status shown = operation_.host().wait_for_udev(ctx.within(kUdevBudget), unit.map_uuid());
-    if (!shown) operation_.warn("udev.slow", shown.error().message());
   }
 
   Status commit(const Unit& unit) {

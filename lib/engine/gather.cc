@@ -20,6 +20,9 @@ constexpr auto kDiscardBudget = 10s;
 // slow.
 constexpr auto kHeadStart = 2s;
 
+// udev's own work on the map takes a second or so; what takes longer is not worth failing for.
+constexpr auto kUdevBudget = 15s;
+
 // How long a path may take to answer one read before another is asked.
 constexpr auto kAliveBudget = 2s;
 
@@ -45,6 +48,7 @@ Status Gatherer::all(const Ctx& ctx, const std::vector<LoggedPath>& paths, Unit&
                       .with(Stage::login)
                       .with_path(to_string(path.spec.portal), path.spec.target, path.spec.lun));
   }
+  unanswered_ = paths.size();
   Status waited;
   {
     const std::unique_ptr<Crew> crew = operation_.host().crew();
@@ -57,6 +61,9 @@ Status Gatherer::all(const Ctx& ctx, const std::vector<LoggedPath>& paths, Unit&
   if (waited) take_arrivals(ctx, unit);
   const bool is_enough = waited && !fatal_ && unit.paths().size() >= min_paths;
   if (is_enough) {
+    if (unit.has_map()) await_udev(ctx, unit);
+    // multipathd, which adopts the map when udev shows it, keeps of its paths those that it knows
+    // by then.
     HAWSER_TRY(unit.settle(ctx));
     for (LoggedPath& path : unit.drop_spare_paths()) {
       errors_.insert_or_assign(path.key, not_needed());
@@ -74,7 +81,7 @@ Status Gatherer::await(const Ctx& ctx, Crew& crew, Unit& unit, std::size_t min_p
   std::optional<TimePoint> enough_at;
   for (;;) {
     const bool is_bare = !unit.paths().empty() && !unit.has_map();
-    if (fatal_ || is_bare) return ok();
+    if (fatal_ || is_bare || unanswered_ == 0) return ok();
     start_scans(ctx, crew, unit);
     const bool is_enough = !in_head_start() && unit.paths().size() >= min_paths;
     if (!enough_at && is_enough) enough_at = ctx.clock.now();
@@ -153,7 +160,8 @@ void Gatherer::follow_head_start(const Ctx& ctx, Crew& crew, const Unit& unit) {
     head_start_->is_over = true;
   } else if (!std::exchange(head_start_->waits_for_udev, true)) {
     crew.start(ctx, [this, uuid = unit.map_uuid()](const Ctx& task_ctx) {
-      (void)operation_.host().wait_for_udev(task_ctx, uuid);  // Attach waits for longer, and tells.
+      (void)operation_.host().wait_for_udev(task_ctx,
+                                            uuid);  // It is waited for again, and told of.
       const MutexLock lock(mutex_);
       is_map_shown_ = true;
     });
@@ -161,6 +169,12 @@ void Gatherer::follow_head_start(const Ctx& ctx, Crew& crew, const Unit& unit) {
     const MutexLock lock(mutex_);
     head_start_->is_over = is_map_shown_;
   }
+}
+
+void Gatherer::await_udev(const Ctx& ctx, const Unit& unit) {
+  operation_.tell(Event::Level::info, "udev.wait", "waiting for udev to show the map");
+  const Status shown = operation_.host().wait_for_udev(ctx.within(kUdevBudget), unit.map_uuid());
+  if (!shown) operation_.warn("udev.slow", shown.error().message());
 }
 
 // What has logged in, and need not be scanned any more.
@@ -180,6 +194,7 @@ void Gatherer::take_arrivals(const Ctx& ctx, Unit& unit) {
   for (Arrival& arrival : arrivals) {
     if (in_head_start() && arrival.path.key == head_start_->first) head_start_->has_arrived = true;
     take(ctx, unit, std::move(arrival));
+    --unanswered_;
   }
 }
 

@@ -53,6 +53,7 @@ class Gatherer {
   void follow_head_start(const Ctx& ctx, Crew& crew, const Unit& unit);
   bool in_head_start() const { return head_start_ && !head_start_->is_over; }
   void give_up_unscanned();
+  void await_udev(const Ctx& ctx, const Unit& unit);
   void take(const Ctx& ctx, Unit& unit, Arrival arrival);
   void report(const LoggedPath& path, const Error& error) const;
   Status await(const Ctx& ctx, Crew& crew, Unit& unit, std::size_t min_paths,
@@ -69,6 +70,7 @@ class Gatherer {
   std::optional<Error> fatal_{};
   std::vector<LoggedPath> useless_{};  // To be taken back.
   std::optional<HeadStart> head_start_{};
+  std::size_t unanswered_ = 0;  // Paths of which nothing has been heard yet.
   Mutex mutex_;
   std::vector<LoggedIn> logged_in_ HAWSER_GUARDED_BY(mutex_){};  // Not being scanned yet.
   std::vector<Arrival> arrivals_ HAWSER_GUARDED_BY(mutex_){};

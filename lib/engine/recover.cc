@@ -118,22 +118,21 @@ Result<std::vector<std::string>> dismantle(const Ctx& ctx, Operation& operation,
                                            const LogState& state) {
   HAWSER_TRY_ASSIGN(const std::string boot_id, operation.host().boot_id());
   const bool is_this_boot = boot_id == state.boot_id;
+  Status released;
   if (is_this_boot) {
     const Look look = [&](const Ctx& look_ctx) {
       return unit_footprint(look_ctx, operation, state);
     };
-    HAWSER_TRY(
-        take_down(ctx, operation, look, state.is_forced ? Removal::by_force : Removal::if_unused));
+    HAWSER_TRY(take_down(ctx, operation, look,
+                         state.is_forced ? Removal::by_force : Removal::if_unused,
+                         [&] { released = release_sessions(ctx, operation, state); }));
   }
   Status rest = is_this_boot ? undo_read_only(ctx, operation, state) : ok();
   if (rest || state.is_forced) {
     Status undone = undo_on_disk(ctx, operation, state);
     if (rest) rest = std::move(undone);
   }
-  if (is_this_boot && (rest || state.is_forced)) {
-    Status released = release_sessions(ctx, operation, state);
-    if (rest) rest = std::move(released);
-  }
+  if (rest) rest = std::move(released);
   std::vector<std::string> left;
   if (is_this_boot && state.is_forced) left = what_is_left(ctx, operation, state);
   if (!rest && !state.is_forced) return std::move(rest).error().with(Outcome::unknown);

@@ -1,5 +1,6 @@
 // Removing maps and devices, and making sure that they stay away.
 #include <algorithm>
+#include <optional>
 #include <set>
 #include <utility>
 
@@ -13,7 +14,7 @@ using namespace std::chrono_literals;
 
 // multipathd makes a map again from a uevent that was under way when we removed it. It announces
 // nothing before it does, so we look again for as long as such an event may take to be handled.
-constexpr int kLooks = 3;
+constexpr auto kQuietTime = 200ms;
 constexpr auto kLookInterval = 100ms;
 
 // As long as multipathd shows a path it may make a map of it. One that does so for ever is broken.
@@ -27,8 +28,8 @@ class TakeDown {
   TakeDown(Operation& operation, const Look& look, Removal removal)
       : operation_(operation), look_(look), removal_(removal) {}
 
-  Status run(const Ctx& ctx) {
-    Status done = run_to_the_end(ctx);
+  Status run(const Ctx& ctx, const std::function<void()>& meanwhile) {
+    Status done = run_to_the_end(ctx, meanwhile);
     if (done || !has_changed_) return done;
     return std::move(done).error().with(Outcome::unknown);
   }
@@ -36,13 +37,25 @@ class TakeDown {
  private:
   Host& host() const { return operation_.host(); }
 
-  Status run_to_the_end(const Ctx& ctx) {
-    for (int quiet = 0; quiet < kLooks;) {
+  Status run_to_the_end(const Ctx& ctx, const std::function<void()>& meanwhile) {
+    std::optional<TimePoint> quiet_since;
+    bool is_first = true;
+    for (;;) {
       HAWSER_TRY_ASSIGN(const bool was_there, remove_what_is_there(ctx));
-      if (!was_there && !has_changed_) return ok();
       HAWSER_TRY_ASSIGN(const bool is_known, is_known_to_multipathd(ctx));
-      quiet = was_there || is_known ? 0 : quiet + 1;  // The deadline bounds us.
-      if (quiet < kLooks) HAWSER_TRY(host().pause(ctx, kLookInterval));
+      const TimePoint now = ctx.clock.now();
+      if (was_there || is_known) {
+        quiet_since.reset();
+      } else if (!quiet_since) {
+        quiet_since = now;
+      }
+      if (!was_there && std::exchange(is_first, false)) {
+        meanwhile();
+        if (!has_changed_) return ok();
+        continue;
+      }
+      if (quiet_since && now - *quiet_since >= kQuietTime) break;
+      HAWSER_TRY(host().pause(ctx, kLookInterval));  // The deadline bounds us.
     }
     for (const std::string& uuid : uuids_) {
       if (closing_.contains(uuid)) continue;
@@ -160,8 +173,9 @@ class TakeDown {
 
 }  // namespace
 
-Status take_down(const Ctx& ctx, Operation& operation, const Look& look, Removal removal) {
-  return TakeDown(operation, look, removal).run(ctx);
+Status take_down(const Ctx& ctx, Operation& operation, const Look& look, Removal removal,
+                 const std::function<void()>& meanwhile) {
+  return TakeDown(operation, look, removal).run(ctx, meanwhile);
 }
 
 std::vector<std::string> what_is_left(const Ctx& ctx, Operation& operation, const LogState& state) {

@@ -239,8 +239,8 @@ Result<Verdict> judge(const Ctx& ctx, Operation& operation, const SessionEntry& 
   if (!uses.empty()) return Verdict::leave;
   HAWSER_TRY_ASSIGN(std::vector<ScsiDevice> devices, host.devices(ctx, session->sid));
   HAWSER_TRY_ASSIGN(const LogState state, operation.state());
-  if (state.is_forced) {
-    // What could not be deleted goes with the session.
+  if (state.phase == Phase::detaching && state.flushed) {
+    // What could not be deleted, or came back, goes with the session.
     std::erase_if(devices,
                   [&](const ScsiDevice& d) { return same_unit(d.identity, state.identity); });
   }

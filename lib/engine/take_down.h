@@ -36,9 +36,12 @@ enum class Removal {
 };
 
 // Removes maps, then devices side by side, and looks again until both stay away and multipathd
-// shows none of them either.
+// shows none of them either. `meanwhile` is called once, when there is nothing to be seen for the
+// first time, and uses the time for which that has to last.
 // Errors: busy (a map is open), io, deadline_exceeded; Outcome::unknown once anything was removed.
-Status take_down(const Ctx& ctx, Operation& operation, const Look& look, Removal removal);
+Status take_down(
+    const Ctx& ctx, Operation& operation, const Look& look, Removal removal,
+    const std::function<void()>& meanwhile = [] {});
 
 // Names what of this attachment is on the host still: maps, devices, sessions.
 std::vector<std::string> what_is_left(const Ctx& ctx, Operation& operation, const LogState& state);
