@@ -1,6 +1,5 @@
 // Removing maps and devices, and making sure that they stay away.
 #include <algorithm>
-#include <optional>
 #include <set>
 #include <utility>
 
@@ -38,23 +37,18 @@ class TakeDown {
   Host& host() const { return operation_.host(); }
 
   Status run_to_the_end(const Ctx& ctx, const std::function<void()>& meanwhile) {
-    std::optional<TimePoint> quiet_since;
+    TimePoint last_seen = ctx.clock.now();
     bool is_first = true;
     for (;;) {
       HAWSER_TRY_ASSIGN(const bool was_there, remove_what_is_there(ctx));
       HAWSER_TRY_ASSIGN(const bool is_known, is_known_to_multipathd(ctx));
-      const TimePoint now = ctx.clock.now();
-      if (was_there || is_known) {
-        quiet_since.reset();
-      } else if (!quiet_since) {
-        quiet_since = now;
-      }
+      if (was_there || is_known) last_seen = ctx.clock.now();
       if (!was_there && std::exchange(is_first, false)) {
         meanwhile();
         if (!has_changed_) return ok();
         continue;
       }
-      if (quiet_since && now - *quiet_since >= kQuietTime) break;
+      if (!was_there && ctx.clock.now() - last_seen >= kQuietTime) break;
       HAWSER_TRY(host().pause(ctx, kLookInterval));  // The deadline bounds us.
     }
     for (const std::string& uuid : uuids_) {
