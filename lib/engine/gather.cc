@@ -159,9 +159,9 @@ void Gatherer::follow_head_start(const Ctx& ctx, Crew& crew, const Unit& unit) {
   if (!unit.has_map()) {
     head_start_->is_over = true;
   } else if (!std::exchange(head_start_->waits_for_udev, true)) {
+    // Should it fail: it is waited for again at the end, and told of.
     crew.start(ctx, [this, uuid = unit.map_uuid()](const Ctx& task_ctx) {
-      (void)operation_.host().wait_for_udev(task_ctx,
-                                            uuid);  // It is waited for again, and told of.
+      (void)operation_.host().wait_for_udev(task_ctx, uuid);
       const MutexLock lock(mutex_);
       is_map_shown_ = true;
     });
