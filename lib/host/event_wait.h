@@ -18,15 +18,19 @@ namespace hawser {
 template <class Value>
 Result<Value> wait_for_event(const Ctx& ctx, UdevMonitor::Source source,
                              std::chrono::milliseconds tick, auto&& look) {
-  // Before the first look, so that nothing is missed in between. Without one, the tick has to do.
-  Result<UdevMonitor> monitor = UdevMonitor::open(source);
+  std::optional<Result<UdevMonitor>> monitor;
   for (;;) {
     Result<std::optional<Value>> seen = look();
     if (!seen) return std::move(seen).error();
     if (*seen) return **std::move(seen);
-    const std::array<int, 1> fds{monitor ? monitor->fd() : -1};
+    if (!monitor) {
+      // Then it looks again, for what came in between. Without a monitor, the tick has to do.
+      monitor = UdevMonitor::open(source);
+      continue;
+    }
+    const std::array<int, 1> fds{*monitor ? (*monitor)->fd() : -1};
     HAWSER_TRY(wait_readable_for(ctx, fds, tick));
-    if (monitor) monitor->drain();
+    if (*monitor) (*monitor)->drain();
   }
 }
 

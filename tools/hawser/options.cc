@@ -148,6 +148,17 @@ Status check_show(const Invocation& invocation) {
   return invalid("--chap-file: goes with --join only");
 }
 
+void add_chap_file(CLI::App& command, SpecOptions& spec) {
+  command.add_option("--chap-file", spec.chap_file, "CHAP credentials, mode 600")
+      ->type_name("FILE");
+}
+
+void add_login_timeout(CLI::App& command, Words& words) {
+  command
+      .add_option("--login-timeout", words.login_timeout, "How long a try of a portal takes (15)")
+      ->type_name("S");
+}
+
 void add_spec_options(CLI::App& command, Words& words, SpecOptions& spec) {
   command.add_option("--spec", spec.file, "JSON document of the volume; - is stdin")
       ->type_name("FILE");
@@ -161,10 +172,14 @@ void add_spec_options(CLI::App& command, Words& words, SpecOptions& spec) {
       ->allow_extra_args(false);
   command.add_option("--discovery", words.discovery, "Ask for further portals: on or off")
       ->type_name("HOW");
-  command.add_option("--chap-file", spec.chap_file, "CHAP credentials, mode 600")
-      ->type_name("FILE");
+  add_chap_file(command, spec);
   command.add_option("--discovery-chap-file", spec.discovery_chap_file, "Those of the discovery")
       ->type_name("FILE");
+}
+
+void add_subject(CLI::App& command, Words& words, Invocation& invocation) {
+  command.add_option("ID", invocation.id, "As attach printed it; or the specification");
+  add_spec_options(command, words, invocation.spec);
 }
 
 // Adds the options that every command has, which may stand before and after the command's name.
@@ -191,9 +206,7 @@ void add_attach(CLI::App& app, Words& words, Invocation& invocation) {
       ->type_name("N");
   command.add_option("--grace", words.grace, "How long to wait for more than those (5)")
       ->type_name("S");
-  command
-      .add_option("--login-timeout", words.login_timeout, "How long one try of a portal takes (15)")
-      ->type_name("S");
+  add_login_timeout(command, words);
   command.add_option("--login-tries", words.login_tries, "How often to try a portal (1)")
       ->type_name("N");
   command.add_option("--scan-tries", words.scan_tries, "How often to scan for the LUN (3)")
@@ -207,8 +220,7 @@ void add_attach(CLI::App& app, Words& words, Invocation& invocation) {
 
 void add_detach(CLI::App& app, Words& words, Invocation& invocation) {
   CLI::App& command = *app.add_subcommand("detach", "Flush and detach a volume");
-  command.add_option("ID", invocation.id, "As attach printed it; or the specification");
-  add_spec_options(command, words, invocation.spec);
+  add_subject(command, words, invocation);
   command.add_flag("--force", invocation.force, "Clean the host even if data is lost");
   command.add_flag("--ignore-errors", invocation.ignore_errors,
                    "Exit 0, with the errors as warnings");
@@ -216,8 +228,7 @@ void add_detach(CLI::App& app, Words& words, Invocation& invocation) {
 
 void add_resize(CLI::App& app, Words& words, Invocation& invocation) {
   CLI::App& command = *app.add_subcommand("resize", "Take over a new size of a volume");
-  command.add_option("ID", invocation.id, "As attach printed it; or the specification");
-  add_spec_options(command, words, invocation.spec);
+  add_subject(command, words, invocation);
   command.add_flag("--allow-shrink", invocation.allow_shrink, "Also take over a smaller size");
 }
 
@@ -225,10 +236,8 @@ void add_show(CLI::App& app, Words& words, Invocation& invocation) {
   CLI::App& command = *app.add_subcommand("show", "One attachment: paths, states, identity");
   command.add_option("ID", invocation.id, "As attach printed it")->required();
   command.add_flag("--join", invocation.join, "Bring missing paths back first");
-  command.add_option("--login-timeout", words.login_timeout, "How long to try one portal (15)")
-      ->type_name("S");
-  command.add_option("--chap-file", invocation.spec.chap_file, "CHAP credentials, mode 600")
-      ->type_name("FILE");
+  add_login_timeout(command, words);
+  add_chap_file(command, invocation.spec);
 }
 
 void add_others(CLI::App& app, Invocation& invocation) {
@@ -241,8 +250,7 @@ void add_others(CLI::App& app, Invocation& invocation) {
       ->type_name("PORTAL")
       ->expected(1)
       ->required();
-  discover.add_option("--chap-file", invocation.spec.chap_file, "CHAP credentials, mode 600")
-      ->type_name("FILE");
+  add_chap_file(discover, invocation.spec);
   app.add_subcommand("sessions", "iSCSI sessions of this host, and their counters");
 }
 
