@@ -11,8 +11,10 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// multipathd makes a map again from a uevent that was under way when we removed it. It announces
-// nothing before it does, so we look again for as long as such an event may take to be handled.
+// multipathd makes a map again from a uevent that was under way when we removed it. It can do so
+// only over a device that is there, so a look after the last one is gone sees it. A device comes
+// again only from a scan, which needs a session: while there is one, we look for as long as one may
+// be under way.
 constexpr auto kQuietTime = 200ms;
 constexpr auto kLookInterval = 100ms;
 
@@ -41,14 +43,19 @@ class TakeDown {
     bool is_first = true;
     for (;;) {
       HAWSER_TRY_ASSIGN(const bool was_there, remove_what_is_there(ctx));
-      HAWSER_TRY_ASSIGN(const bool is_known, is_known_to_multipathd(ctx));
-      if (was_there || is_known) last_seen = ctx.clock.now();
-      if (!was_there && std::exchange(is_first, false)) {
+      if (was_there) {
+        last_seen = ctx.clock.now();
+        continue;
+      }
+      if (std::exchange(is_first, false)) {
         meanwhile();
         if (!has_changed_) return ok();
         continue;
       }
-      if (!was_there && ctx.clock.now() - last_seen >= kQuietTime) break;
+      HAWSER_TRY_ASSIGN(const bool is_known, is_known_to_multipathd(ctx));
+      if (is_known) last_seen = ctx.clock.now();
+      const bool is_quiet = !has_session_ || ctx.clock.now() - last_seen >= kQuietTime;
+      if (!is_known && is_quiet) break;
       HAWSER_TRY(host().pause(ctx, kLookInterval));  // The deadline bounds us.
     }
     for (const std::string& uuid : uuids_) {
@@ -62,6 +69,7 @@ class TakeDown {
   // True if there was something.
   Result<bool> remove_what_is_there(const Ctx& ctx) {
     HAWSER_TRY_ASSIGN(const Footprint there, look_(ctx));
+    has_session_ = there.has_session;
     for (const std::string& uuid : there.map_uuids) {
       if (std::find(uuids_.begin(), uuids_.end(), uuid) == uuids_.end()) uuids_.push_back(uuid);
     }
@@ -157,6 +165,7 @@ class TakeDown {
   const Look& look_;
   const Removal removal_;
   bool has_changed_ = false;
+  bool has_session_ = true;  // When we looked last.
   TimePoint multipathd_end_{};
   std::vector<std::string> uuids_{};  // Every map that is, or might be, ours.
   std::set<std::string> removed_{};   // Of those, the ones that were removed.

@@ -100,7 +100,7 @@ Result<Footprint> own_footprint(const Ctx& ctx, Operation& operation, const LogS
 
 Result<Footprint> unit_footprint(const Ctx& ctx, Operation& operation, const LogState& state) {
   Host& host = operation.host();
-  Footprint footprint;
+  Footprint footprint{.has_session = false};
   std::optional<Map> map;
   if (!state.wwid.empty()) {
     HAWSER_TRY_ASSIGN(map, host.find_map(ctx, map_uuid(state.wwid)));
@@ -112,6 +112,7 @@ Result<Footprint> unit_footprint(const Ctx& ctx, Operation& operation, const Log
         std::find_if(state.paths.begin(), state.paths.end(),
                      [&](const LoggedPath& p) { return p.spec.target == session.target; });
     if (path == state.paths.end()) continue;
+    footprint.has_session = true;
     HAWSER_TRY_ASSIGN(const std::vector<ScsiDevice> devices, host.devices(ctx, session.sid));
     for (const ScsiDevice& device : devices) {
       const bool is_recorded =

@@ -14,6 +14,7 @@ struct Footprint {
   std::vector<ScsiDevice> devices{};
   std::vector<std::string> map_uuids{};
   std::vector<std::string> shared_map_uuids{};  // These have devices of others, too, and stay.
+  bool has_session = true;  // To a target of the unit: somebody's scan may bring a device again.
 };
 
 // What this attachment itself put on the host: devices that it scanned, and maps that hold nothing
@@ -37,7 +38,8 @@ enum class Removal {
 
 // Removes maps, then devices side by side, and looks again until both stay away and multipathd
 // shows none of them either. `meanwhile` is called once, when there is nothing to be seen for the
-// first time, and uses the time for which that has to last.
+// first time, and uses the time for which that has to last; when it ends the last session, nothing
+// can come back and that time is over.
 // Errors: busy (a map is open), io, deadline_exceeded; Outcome::unknown once anything was removed.
 Status take_down(
     const Ctx& ctx, Operation& operation, const Look& look, Removal removal,

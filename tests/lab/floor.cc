@@ -2,11 +2,11 @@
 // after the other, with nothing of the engine's between them. Prints milliseconds as one JSON
 // document.
 //
-//   floor up   --target IQN --lun N --portal HOST[:PORT]...   logins side by side, one scan, one
-//   map floor more --target IQN --lun N                           the same on the sessions that are
-//   there floor down --target IQN --lun N                           flush, remove the map, delete
-//   the disk, log out floor less --target IQN --lun N                           the same, and stays
-//   logged in
+//   floor up|more|down|less --target IQN --lun N [--portal HOST[:PORT]]...
+//
+// "up" is logins side by side, one scan and one map; "more" is the last two of these, on the
+// sessions that are there; "down" is flush, removal of the map, deletion of the disk and logouts;
+// "less" stays logged in.
 #include <algorithm>
 #include <charconv>
 #include <chrono>

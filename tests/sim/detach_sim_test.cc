@@ -334,8 +334,10 @@ TEST(DetachSimTest, a_map_that_is_there_after_a_crash_is_attached_and_flushed_an
 // Keeps: D2
 TEST(DetachSimTest, what_comes_back_is_removed_again) {
   for (const bool is_map : {true, false}) {
+    SimWorld world = sim_world();
+    attach_in_good_weather(world, sim_spec(2, 2), {});  // Its sessions stay.
     const AttachOptions options{.multipath = is_map ? Multipath::preferred : Multipath::off};
-    Attached start = attached(sim_world(), sim_spec(2), options);
+    Attached start = attached(world, sim_spec(2), options);
     start.world.map_comebacks = is_map ? 3 : 0;
     start.world.device_comebacks = 2;
     const Result<DetachReport> done = detach_once(start.world, start.id);
@@ -344,6 +346,15 @@ TEST(DetachSimTest, what_comes_back_is_removed_again) {
     EXPECT_EQ(start.world.device_comebacks, 0u);
     EXPECT_EQ(start.world.picture(), start.before.picture());
   }
+}
+
+// Keeps: D2
+TEST(DetachSimTest, without_a_session_nothing_comes_back_and_no_time_is_lost) {
+  Attached start = attached(sim_world(), sim_spec(2), {});
+  const std::int64_t before_ms = start.world.uptime_ms;
+  ASSERT_TRUE(detach_once(start.world, start.id));
+  // Each call takes one; a pause before another look would be a hundred.
+  EXPECT_LT(start.world.uptime_ms - before_ms, 100);
 }
 
 // Keeps: D8

@@ -73,9 +73,11 @@ void SimHost::bring_back() {
     world_.maps.emplace(world_.removed_map->uuid, *world_.removed_map);
     world_.removed_map.reset();
   }
-  if (world_.device_comebacks > 0 && world_.devices.empty() && !world_.sessions.empty()) {
+  if (world_.device_comebacks > 0 && !world_.sessions.empty()) {
+    const Session& session = world_.sessions.begin()->second;
+    if (world_.devices.contains("sd-" + std::to_string(session.sid) + "-1")) return;
     --world_.device_comebacks;
-    add_device(world_.sessions.begin()->second, 1);
+    add_device(session, 1);
   }
 }
 
