@@ -26,8 +26,21 @@ constexpr auto kDeviceTick = 100ms;
 constexpr auto kOpenTick = 10ms;
 constexpr auto kWwidBudget = 1s;
 
+// An iscsid that was just started takes the sessions over one after the other, each in some two
+// seconds, and announces none of it.
+constexpr auto kTakeOverBudget = 30s;
+constexpr auto kTakeOverInterval = 250ms;
+
 // Where open-iscsi had its database before 2.1.7, and where people go on writing ifaces to.
 constexpr const char* kOldDatabase = "/etc/iscsi";
+
+// A session that iscsid has not taken over yet, it does not know (2), is at work on (9) or has
+// still to log in again (32).
+bool will_know_it(const Error& refusal) {
+  const std::optional<int> result = refusal.iscsi_status();
+  return result == iscsid_result::kSessionNotFound || result == iscsid_result::kInternal ||
+         result == iscsid_result::kSessionNotConnected;
+}
 
 }  // namespace
 
@@ -146,10 +159,16 @@ Status LinuxHost::logout(const Ctx& ctx, std::uint32_t sid) {
                       sysfs_.list("class/iscsi_session/session" + std::to_string(sid)));
     return there.empty();
   };
-  const Status out = iscsid_.logout(ctx, sid);
-  const bool is_unknown = !out && out.error().code() == Errc::not_found;
-  if (!out && !is_unknown) return out;
-  return wait_until(ctx, UdevMonitor::Source::kernel, kDeviceTick, is_gone);
+  const Ctx asking_ctx = ctx.within(kTakeOverBudget);
+  for (;;) {
+    HAWSER_TRY_ASSIGN(const bool gone, is_gone());
+    if (gone) return ok();
+    Status out = iscsid_.logout(ctx, sid);
+    if (out) return wait_until(ctx, UdevMonitor::Source::kernel, kDeviceTick, is_gone);
+    if (!will_know_it(out.error())) return out;
+    const Status paused = hawser::pause(asking_ctx, kTakeOverInterval);
+    if (!paused) return paused.error().code() == Errc::cancelled ? paused : out;
+  }
 }
 
 Status LinuxHost::set_recovery_timeout(const Ctx& ctx, std::uint32_t sid,

@@ -29,11 +29,13 @@ namespace iscsid_result {
 inline constexpr int kSuccess = 0;
 inline constexpr int kSessionNotFound = 2;
 inline constexpr int kNoInitiatorName = 5;
+inline constexpr int kInternal = 9;
 inline constexpr int kTransportNotFound = 12;
 inline constexpr int kSessionExists = 15;
 inline constexpr int kFatalLogin = 19;
 inline constexpr int kSysfsLookup = 22;
 inline constexpr int kLoginAuthFailed = 24;
+inline constexpr int kSessionNotConnected = 32;
 }  // namespace iscsid_result
 
 // The reply has one size in every release.

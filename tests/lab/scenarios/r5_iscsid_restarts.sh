@@ -28,6 +28,13 @@ check "and the time-out is ours" equal "$(timeouts)" "5 "
 expect_exit 0 hawser detach --json "$id"
 check "nothing is left" nothing_left
 
+# A new iscsid knows none of the sessions at first, and has to log in to each of them again.
+expect_exit 0 hawser attach --json $(volume)
+id=$(field .id)
+restart_iscsid
+expect_exit 0 hawser detach --json "$id"
+check "nothing is left by a detach right after a restart" nothing_left
+
 for delay in 0.1 0.3; do
   hawser attach --json --timeout 60 --login-timeout 10 $(volume) >/run/attached 2>/run/err &
   attach=$!
