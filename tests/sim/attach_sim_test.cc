@@ -16,8 +16,8 @@ struct Scenario {
   bool is_interrupted = true;
 };
 
-// A session and a device that somebody else made, on the first of our portals.
-SimWorld with_foreign_session() {
+// A session that somebody else made on the first of our portals, and a device if he has scanned.
+SimWorld with_foreign_session(bool has_device = true) {
   SimWorld world = sim_world();
   Choices choices;
   choices.next_run();
@@ -26,7 +26,7 @@ SimWorld with_foreign_session() {
   const Result<Session> session =
       process.host.login(process.ctx(), {.target = kTarget, .address = "10.0.1.2"});
   HAWSER_ASSERT(session);
-  HAWSER_ASSERT(process.host.scan(process.ctx(), *session, 2));
+  if (has_device) HAWSER_ASSERT(process.host.scan(process.ctx(), *session, 2));
   return world;
 }
 
@@ -101,6 +101,11 @@ TEST(AttachSimTest, one_fault_with_node_records) {
 
 TEST(AttachSimTest, one_fault_beside_a_session_that_is_not_ours) {
   run({"foreign_session", with_foreign_session(), sim_spec(2)});
+}
+
+// Keeps: D8
+TEST(AttachSimTest, one_fault_beside_a_session_without_devices_that_is_not_ours) {
+  run({"foreign_bare_session", with_foreign_session(false), sim_spec(2)});
 }
 
 TEST(AttachSimTest, one_fault_beside_a_volume_on_the_same_sessions) {

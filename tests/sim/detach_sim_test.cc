@@ -4,6 +4,7 @@
 
 #include <gmock/gmock.h>
 
+#include "engine/map_paths.h"
 #include "sim/walk.h"
 
 namespace hawser {
@@ -355,6 +356,24 @@ TEST(DetachSimTest, without_a_session_nothing_comes_back_and_no_time_is_lost) {
   ASSERT_TRUE(detach_once(start.world, start.id));
   // Each call takes one; a pause before another look would be a hundred.
   EXPECT_LT(start.world.uptime_ms - before_ms, 100);
+}
+
+// Keeps: D8
+// It has not scanned yet: only its log says that it needs the session.
+TEST(DetachSimTest, a_session_that_another_attach_has_just_taken_stays) {
+  SimWorld world = sim_world();
+  attach_in_good_weather(world, sim_spec(2, 1), {});
+  attach_in_good_weather(world, sim_spec(2, 2), {});
+  std::erase_if(world.devices, [](const auto& device) { return device.second.hctl.lun == 2; });
+  world.maps.erase(map_uuid_of(wwid_of(sim_identity("neighbour"))));
+  std::erase_if(world.logs[attachment_id(sim_spec(2, 2))], [](const Record& record) {
+    return record.type != RecordType::begin && record.step != step::kSession;
+  });
+
+  detach_in_good_weather(world, attachment_id(sim_spec(2, 1)));
+
+  EXPECT_EQ(world.devices.size(), 0u);
+  EXPECT_EQ(world.sessions.size(), 2u);
 }
 
 // Keeps: D8

@@ -56,6 +56,16 @@ TEST(RebootSimTest, a_unit_that_was_replaced_is_refused_and_the_right_one_is_att
   EXPECT_EQ(world.picture(), kNoPicture);
 }
 
+// Keeps: R6
+TEST(RebootSimTest, a_recovery_remembers_which_unit_it_was) {
+  SimWorld world = attached_then_rebooted();
+  EXPECT_FALSE(recover_in_good_weather(world, id()));
+  world.targets[kTarget][1] = "stranger";
+  const Result<Attachment> refused = attach_now(world);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), Errc::identity_mismatch);
+}
+
 TEST(RebootSimTest, a_detach_after_it_undoes_what_is_on_disk) {
   SimWorld world = attached_then_rebooted();
 
