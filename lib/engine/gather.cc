@@ -72,6 +72,8 @@ Status Gatherer::all(const Ctx& ctx, const std::vector<LoggedPath>& paths, Unit&
     discard_useless(ctx);
     return ok();
   }
+  // Paths that were told to stop have answered, too.
+  if (waited) waited = ctx.check();
   return failure(unit, min_paths, std::move(waited));
 }
 

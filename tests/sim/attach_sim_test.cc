@@ -64,6 +64,7 @@ void run(const Scenario& scenario) {
         if (!made && scenario.faults == 1 && !ctx.check()) {
           // An interruption by itself is undone at once, with nothing left for a recovery.
           EXPECT_EQ(made.error().outcome(), Outcome::unchanged) << made.error().message();
+          EXPECT_EQ(made.error().code(), ctx.check().error().code()) << made.error().message();
         }
         if (made) {
           EXPECT_FALSE(made->path.empty());
