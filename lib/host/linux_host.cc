@@ -34,6 +34,12 @@ constexpr auto kTakeOverInterval = 250ms;
 // Where open-iscsi had its database before 2.1.7, and where people go on writing ifaces to.
 constexpr const char* kOldDatabase = "/etc/iscsi";
 
+// A new disk is in sysfs for a moment before it has a node, and before that can be opened. Source:
+// device_add_disk() in Linux block/genhd.c, device_add() in drivers/base/core.c.
+bool is_about_to_open(const Error& error) {
+  return error.sys_errno() == ENXIO || error.sys_errno() == ENOENT;
+}
+
 // A session that iscsid has not taken over yet, it does not know (2), is at work on (9) or has
 // still to log in again (32).
 bool will_know_it(const Error& refusal) {
@@ -268,10 +274,9 @@ Status LinuxHost::probe(const Ctx& ctx, const ScsiDevice& device) {
       return Error(Errc::unavailable, device.name + " is " + now->state);
     }
     Status read = probe_read(ctx, "/dev/" + device.name, device.dev);
-    if (read || read.error().sys_errno() != ENXIO) return read;
-    // A new disk is in sysfs for a moment before it can be opened. Source: device_add_disk() in
-    // Linux block/genhd.c.
-    HAWSER_TRY(hawser::pause(ctx, kOpenTick));
+    if (read || !is_about_to_open(read.error())) return read;
+    const Status paused = hawser::pause(ctx, kOpenTick);
+    if (!paused) return paused.error().code() == Errc::cancelled ? paused : read;
   }
 }
 
