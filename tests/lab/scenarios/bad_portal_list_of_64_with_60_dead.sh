@@ -12,12 +12,13 @@ expect_exit 0 hawser detach --json "$(field .id)"
 ip route add 10.9.0.0/24 via 10.0.1.2
 dead=''
 for ((n = 1; n <= 60; n++)); do dead+=" --portal 10.9.0.$n"; done
-expect_exit 0 hawser attach --json --min-paths 4 --grace 2 --login-timeout 6 $dead $(volume)
+expect_exit 0 hawser attach --json --min-paths 4 --grace 2 --login-timeout 15 $dead $(volume)
 took_ms=$(field '.elapsed_ms|floor')
 say "clean attach $clean_ms ms, with 60 dead portals $took_ms ms"
 check "four paths are active" equal "$(field '[.paths[]|select(.state=="active")]|length')" 4
 check "sixty have an error" equal "$(field '[.paths[]|select(.error!=null)]|length')" 60
-check "it took the grace period and about the clean time" at_most "$took_ms" $((2000 + 3 * clean_ms + 3000))
+# Sixty-four logins at once are work for one processor; the time-out of the dead is far more.
+check "it took the grace period and about the clean time" at_most "$took_ms" $((2000 + 3 * clean_ms + 6000))
 expect_exit 0 hawser detach --json "$(field .id)"
 check "nothing is left" nothing_left
 

@@ -19,6 +19,7 @@ set_size() { truncate -s "$1M" /dev/shm/volume.img && losetup -c "$loop"; }
 
 size_of() { echo $(($(<"/sys/block/${path#/dev/}/size") / 2048)); }
 slaves() { ls "/sys/block/${path#/dev/}/slaves" | wc -l; }
+has_slaves() { [ "$(slaves)" = "$1" ]; }
 # The last MiB of a device of $1 MiB.
 write_last() { dd if=/run/pattern of="$path" bs=1M seek="$(($1 - 1))" count=1 oflag=direct conv=notrunc status=none; }
 
@@ -89,7 +90,7 @@ id=$(field .id) path=$(field .path)
 set_size 144
 expect_exit 0 hawser resize --json "$id"
 check "beside multipathd the map has the new size" equal "$(size_of)" 144
-check "with all of its paths" equal "$(slaves)" 3
+check "with all of its paths, as soon as multipathd knows them all" wait_until 20 has_slaves 3
 check "it is not suspended" equal "$(<"/sys/block/${path#/dev/}/dm/suspended")" 0
 check "it can be written up to its end" write_last 144
 expect_exit 0 hawser detach --json "$id"
