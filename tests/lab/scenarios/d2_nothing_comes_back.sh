@@ -12,6 +12,13 @@ host=$(basename "$(readlink -f /sys/class/iscsi_session/session$sid/device/..)")
 take_snapshot
 paths() { ls "/sys/block/${path#/dev/}/slaves" | wc -l; }
 all_in() { [ "$(paths)" -eq 3 ]; }
+child_of() {
+  local status pid parent
+  for status in /proc/[0-9]*/stat; do
+    read -r pid _ _ parent _ <"$status" || continue  # It has ended.
+    [ "$parent" != "$1" ] || echo "$pid"
+  done 2>/dev/null
+}
 
 for mode in preferred off; do
   expect_exit 0 hawser attach --json --multipath $mode --login-timeout 10 $(volume 2)
@@ -44,12 +51,22 @@ for mode in preferred off; do
     id=$(field .id) path=$(field .path)
     uuid=$(<"/sys/block/${path#/dev/}/dm/uuid")
     say "the map is made again while the devices go"
-    "$HAWSER" detach --json --log-level info "$id" 2> >(
-      while read -r line; do
-        echo "$line" >>/run/events
-        [[ $line != *"removing sd"* || -e /run/made ]] || { : >/run/made; dmsetup create back --uuid "$uuid" --table "0 2048 error"; }
-      done
-    ) >/run/out
+    mkfifo /run/events.pipe
+    "$HAWSER" detach --json --log-level info "$id" >/run/out 2>/run/events.pipe &
+    detach=$!
+    # It works in a child, which is held as soon as a device goes until the map is there.
+    worker=''
+    while read -r line; do
+      [ -n "$worker" ] || worker=$(child_of $detach)
+      if [[ $line == *"removing sd"* && ! -e /run/made ]]; then
+        kill -STOP "$worker"
+        : >/run/made
+        dmsetup create back --uuid "$uuid" --table "0 2048 error"
+        kill -CONT "$worker"
+      fi
+      echo "$line" >>/run/events
+    done </run/events.pipe
+    wait $detach
     inventory >/run/at_once
     check "it was seen" wait_until 10 grep -q 'came back' /run/events
     check "at the very moment no map and no device is there" sh -c '! grep -E "^(map|device) " /run/at_once'
