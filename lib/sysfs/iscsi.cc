@@ -55,9 +55,9 @@ class Reader {
   SessionState state() {
     const std::string word = text("state");
     if (word == "LOGGED_IN") return SessionState::logged_in;
-    if (word == "FAILED") return SessionState::failed;
-    if (word != "FREE" && status_) status_ = bad(dir_ + "state", word);
-    return SessionState::free;
+    if (word == "FREE" || !status_) return SessionState::free;
+    if (word != "FAILED") status_ = bad(dir_ + "state", word);
+    return SessionState::failed;
   }
   // ".../host3/session1/iscsi_session/session1"
   std::uint32_t host_number() {
