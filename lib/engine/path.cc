@@ -266,11 +266,9 @@ Result<Path> bring_up_again(const Ctx& ctx, Operation& operation, Path path) {
 // The kernel scans a host for one caller at a time, so one more scan returns after the other one.
 Status finish_scan(const Ctx& ctx, Operation& operation, const DeviceEntry& entry) {
   if (entry.progress != Progress::intended || entry.existed) return ok();
-  HAWSER_TRY_ASSIGN(const std::vector<Session> sessions, operation.host().sessions(ctx));
-  for (const Session& session : sessions) {
-    // On a session that is lost the other one finds nothing either.
-    if (session.sid == entry.sid) (void)operation.host().scan(ctx, session, entry.lun);
-  }
+  HAWSER_TRY_ASSIGN(const std::optional<Session> session, operation.host().session(ctx, entry.sid));
+  // On a session that is lost the other one finds nothing either.
+  if (session) (void)operation.host().scan(ctx, *session, entry.lun);
   return ctx.check();
 }
 

@@ -20,13 +20,21 @@ Result<std::unique_ptr<NamedLock>> lock_session(const Ctx& ctx, Operation& opera
 }
 
 Result<std::optional<Session>> find_session(const Ctx& ctx, Operation& operation,
-                                            const SessionKey& key,
-                                            std::optional<std::uint32_t> sid = {}) {
-  HAWSER_TRY_ASSIGN(const std::vector<Session> sessions, operation.host().sessions(ctx));
+                                            const SessionKey& key) {
+  HAWSER_TRY_ASSIGN(const std::vector<Session> sessions,
+                    operation.host().sessions_to(ctx, key.target));
   for (const Session& session : sessions) {
-    if (runs_through(session, key) && (!sid || *sid == session.sid)) return {session};
+    if (runs_through(session, key)) return {session};
   }
   return std::optional<Session>{};
+}
+
+Result<std::optional<Session>> find_session(const Ctx& ctx, Operation& operation,
+                                            const SessionEntry& entry) {
+  if (!entry.sid) return find_session(ctx, operation, entry.key);
+  HAWSER_TRY_ASSIGN(std::optional<Session> session, operation.host().session(ctx, *entry.sid));
+  if (session && !runs_through(*session, entry.key)) session.reset();
+  return session;
 }
 
 // How other attachments of this boot use the session. A log that cannot be read counts as one that
@@ -192,8 +200,7 @@ Result<std::optional<Session>> resume_session(const Ctx& ctx, Operation& operati
                                               const SessionEntry& entry) {
   Host& host = operation.host();
   for (;;) {
-    HAWSER_TRY_ASSIGN(const std::optional<Session> session,
-                      find_session(ctx, operation, entry.key, entry.sid));
+    HAWSER_TRY_ASSIGN(const std::optional<Session> session, find_session(ctx, operation, entry));
     if (session && session->state == SessionState::logged_in) {
       if (entry.progress == Progress::intended) {
         HAWSER_TRY(operation.done(step::kSession, entry.number,
@@ -257,8 +264,7 @@ Status release_session(const Ctx& ctx, Operation& operation, const SessionEntry&
   for (;;) {
     // Held while logging out too: whoever wants this very session has to wait for its end anyway.
     HAWSER_TRY_ASSIGN(auto lock, lock_session(ctx, operation, entry.key));
-    HAWSER_TRY_ASSIGN(const std::optional<Session> session,
-                      find_session(ctx, operation, entry.key, entry.sid));
+    HAWSER_TRY_ASSIGN(const std::optional<Session> session, find_session(ctx, operation, entry));
     HAWSER_TRY_ASSIGN(const Verdict verdict, judge(ctx, operation, entry, session));
     if (verdict == Verdict::wait) {
       lock.reset();

@@ -1,6 +1,7 @@
 #include "engine/take_down.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "engine/access.h"
@@ -36,6 +37,19 @@ Result<Share> share_of(const Ctx& ctx, Host& host, const Map& map,
   const bool has_ours = std::any_of(
       ours.begin(), ours.end(), [&](const ScsiDevice& device) { return map.has_path(device.dev); });
   return has_ours ? Share::mixed : Share::others;
+}
+
+// To the targets of this attachment, whoever made them.
+Result<std::vector<Session>> sessions_of(const Ctx& ctx, Host& host, const LogState& state) {
+  std::set<std::string> targets;
+  for (const LoggedPath& path : state.paths)
+    targets.insert(path.spec.target);
+  std::vector<Session> all;
+  for (const std::string& target : targets) {
+    HAWSER_TRY_ASSIGN(const std::vector<Session> sessions, host.sessions_to(ctx, target));
+    all.insert(all.end(), sessions.begin(), sessions.end());
+  }
+  return all;
 }
 
 // A map of the unit's WWID may be over a unit of somebody else that shows the same.
@@ -100,23 +114,21 @@ Result<Footprint> own_footprint(const Ctx& ctx, Operation& operation, const LogS
 
 Result<Footprint> unit_footprint(const Ctx& ctx, Operation& operation, const LogState& state) {
   Host& host = operation.host();
-  Footprint footprint{.has_session = false};
+  Footprint footprint;
   std::optional<Map> map;
   if (!state.wwid.empty()) {
     HAWSER_TRY_ASSIGN(map, host.find_map(ctx, map_uuid(state.wwid)));
   }
 
-  HAWSER_TRY_ASSIGN(const std::vector<Session> sessions, host.sessions(ctx));
+  HAWSER_TRY_ASSIGN(const std::vector<Session> sessions, sessions_of(ctx, host, state));
+  footprint.has_session = !sessions.empty();
   for (const Session& session : sessions) {
-    const auto path =
-        std::find_if(state.paths.begin(), state.paths.end(),
-                     [&](const LoggedPath& p) { return p.spec.target == session.target; });
-    if (path == state.paths.end()) continue;
-    footprint.has_session = true;
     HAWSER_TRY_ASSIGN(const std::vector<ScsiDevice> devices, host.devices(ctx, session.sid));
     for (const ScsiDevice& device : devices) {
       const bool is_recorded =
-          device.hctl.lun == path->kernel_lun && runs_through(session, path->key);
+          std::any_of(state.paths.begin(), state.paths.end(), [&](const LoggedPath& path) {
+            return device.hctl.lun == path.kernel_lun && runs_through(session, path.key);
+          });
       const bool is_same =
           state.identity.empty() ? is_recorded : same_unit(device.identity, state.identity);
       if (is_same || (map && map->has_path(device.dev)) || is_expelled(state, device)) {

@@ -315,10 +315,8 @@ Status Unit::check_stranger(const Ctx& ctx, const ScsiDevice& device, const Path
     return mismatch(path, "map " + map_uuid() + " is there and has " + device.name + ", " + why);
   };
   if (device.sid == 0) return refuse("which is no iSCSI disk");
-  HAWSER_TRY_ASSIGN(const std::vector<Session> sessions, host.sessions(ctx));
-  const auto session = std::find_if(sessions.begin(), sessions.end(),
-                                    [&](const Session& s) { return s.sid == device.sid; });
-  if (session == sessions.end()) return ok();  // It is going just now.
+  HAWSER_TRY_ASSIGN(const std::optional<Session> session, host.session(ctx, device.sid));
+  if (!session) return ok();  // It is going just now.
   const bool is_meant =
       std::any_of(spec_.paths.begin(), spec_.paths.end(), [&](const PathSpec& wanted) {
         return wanted.target == session->target &&

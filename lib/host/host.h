@@ -81,6 +81,10 @@ class Host {
 
   virtual Result<std::vector<Session>> sessions(const Ctx& ctx) = 0;
 
+  // Those to one target, and one by its number: they cost what they return, not what the host has.
+  virtual Result<std::vector<Session>> sessions_to(const Ctx& ctx, const std::string& target) = 0;
+  virtual Result<std::optional<Session>> session(const Ctx& ctx, std::uint32_t sid) = 0;
+
   // Returns once the session is logged in, in the kernel's eyes. The iface of `request` is looked
   // up. A login that was sent cannot be taken back: deadline_exceeded and cancelled are
   // Outcome::unknown, and the session may still come. Errors: already_exists (such a session exists

@@ -111,12 +111,21 @@ Result<std::vector<Session>> LinuxHost::sessions(const Ctx& ctx) {
   return iscsi_.sessions();
 }
 
+Result<std::vector<Session>> LinuxHost::sessions_to(const Ctx& ctx, const std::string& target) {
+  HAWSER_TRY(ctx.check());
+  return iscsi_.sessions_to(target);
+}
+
+Result<std::optional<Session>> LinuxHost::session(const Ctx& ctx, std::uint32_t sid) {
+  HAWSER_TRY(ctx.check());
+  return iscsi_.session(sid);
+}
+
 Result<std::optional<Session>> LinuxHost::find_session(const LoginRequest& request) const {
-  HAWSER_TRY_ASSIGN(const std::vector<Session> sessions, iscsi_.sessions());
+  HAWSER_TRY_ASSIGN(const std::vector<Session> sessions, iscsi_.sessions_to(request.target));
   for (const Session& session : sessions) {
-    const bool is_it = session.target == request.target && session.address == request.address &&
-                       session.port == request.port && session.iface == request.iface &&
-                       session.state == SessionState::logged_in;
+    const bool is_it = session.address == request.address && session.port == request.port &&
+                       session.iface == request.iface && session.state == SessionState::logged_in;
     if (is_it) return {session};
   }
   return std::optional<Session>{};
@@ -267,12 +276,9 @@ Status LinuxHost::set_read_only(const Ctx& ctx, const std::string& name, bool is
 
 Status LinuxHost::probe(const Ctx& ctx, const ScsiDevice& device) {
   for (;;) {
-    HAWSER_TRY_ASSIGN(const std::optional<ScsiDevice> now, scsi_.device(device.hctl, device.sid));
-    if (!now || now->dev != device.dev) return Error(Errc::not_found, device.name + " is gone");
+    HAWSER_TRY_ASSIGN(const std::string state, scsi_.state(device));
     // I/O on a blocked device would wait for the session's recovery.
-    if (now->state != "running") {
-      return Error(Errc::unavailable, device.name + " is " + now->state);
-    }
+    if (state != "running") return Error(Errc::unavailable, device.name + " is " + state);
     Status read = probe_read(ctx, "/dev/" + device.name, device.dev);
     if (read || !is_about_to_open(read.error())) return read;
     const Status paused = hawser::pause(ctx, kOpenTick);

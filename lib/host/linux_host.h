@@ -29,6 +29,8 @@ class LinuxHost final : public Host {
   Status check_iface(const Ctx& ctx, const std::string& name) override;
 
   Result<std::vector<Session>> sessions(const Ctx& ctx) override;
+  Result<std::vector<Session>> sessions_to(const Ctx& ctx, const std::string& target) override;
+  Result<std::optional<Session>> session(const Ctx& ctx, std::uint32_t sid) override;
   Result<Session> login(const Ctx& ctx, const LoginRequest& request) override;
   Result<bool> login_in_flight(const Ctx& ctx) override;
   Status logout(const Ctx& ctx, std::uint32_t sid) override;

@@ -138,6 +138,15 @@ bool ScsiSysfs::exists(const ScsiDevice& device) const {
   return sysfs_.exists(device_dir(device.hctl));
 }
 
+Result<std::string> ScsiSysfs::state(const ScsiDevice& device) const {
+  const std::string dir = device_dir(device.hctl);
+  const Result<std::string> dev = sysfs_.attribute(dir + "block/" + device.name + "/dev");
+  if (!dev || parse_dev(*dev) != device.dev) {
+    return Error(Errc::not_found, device.name + " is gone");
+  }
+  return sysfs_.attribute(dir + "state");
+}
+
 // A write that starts SCSI commands cannot be interrupted.
 Status ScsiSysfs::write(const Ctx& ctx, const std::string& path, const std::string& text) const {
   // The worker may outlive us, so it opens a root of its own.

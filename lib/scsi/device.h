@@ -29,6 +29,10 @@ class ScsiSysfs {
   bool has_device(const Session& session, std::uint32_t lun) const;
   bool exists(const ScsiDevice& device) const;
 
+  // The kernel's word for how it is: "running". Errors: not_found (it is gone, or another disk is
+  // at its address).
+  Result<std::string> state(const ScsiDevice& device) const;
+
   // The disk of this number: an iSCSI one, or of another kind, with a sid of 0 and no more than a
   // name; nullopt if there is none.
   Result<std::optional<ScsiDevice>> find(const DevT& dev) const;

@@ -88,15 +88,36 @@ class Reader {
 
 }  // namespace
 
-Result<std::vector<Session>> IscsiSysfs::sessions() const {
+Result<std::vector<std::uint32_t>> IscsiSysfs::sids() const {
   HAWSER_TRY_ASSIGN(const std::vector<std::string> names, sysfs_.list("class/iscsi_session"));
-  std::vector<Session> sessions;
+  std::vector<std::uint32_t> sids;
   for (const std::string& name : names) {
     if (!name.starts_with(kSessionPrefix)) continue;
     const auto sid = parse_number<std::uint32_t>(name.substr(kSessionPrefix.size()));
     if (!sid) return bad("class/iscsi_session", name);
-    HAWSER_TRY_ASSIGN(const std::optional<Session> one, session(*sid));
-    if (one) sessions.push_back(*one);
+    sids.push_back(*sid);
+  }
+  return sids;
+}
+
+Result<std::vector<Session>> IscsiSysfs::sessions() const {
+  HAWSER_TRY_ASSIGN(const std::vector<std::uint32_t> sids, this->sids());
+  std::vector<Session> sessions;
+  for (const std::uint32_t sid : sids) {
+    HAWSER_TRY_ASSIGN(std::optional<Session> one, session(sid));
+    if (one) sessions.push_back(*std::move(one));
+  }
+  return sessions;
+}
+
+Result<std::vector<Session>> IscsiSysfs::sessions_to(const std::string& target) const {
+  HAWSER_TRY_ASSIGN(const std::vector<std::uint32_t> sids, this->sids());
+  std::vector<Session> sessions;
+  for (const std::uint32_t sid : sids) {
+    const Result<std::string> name = sysfs_.attribute(session_dir(sid) + "targetname");
+    if (name && *name != target) continue;
+    HAWSER_TRY_ASSIGN(std::optional<Session> one, session(sid));
+    if (one && one->target == target) sessions.push_back(*std::move(one));
   }
   return sessions;
 }

@@ -23,6 +23,9 @@ class IscsiSysfs {
   // Errors: protocol, naming the attribute; io.
   Result<std::vector<Session>> sessions() const;
 
+  // Those to one target. Of all others, which a host may have many of, only the name is read.
+  Result<std::vector<Session>> sessions_to(const std::string& target) const;
+
   // nullopt if it is not there, or just vanishing.
   Result<std::optional<Session>> session(std::uint32_t sid) const;
 
@@ -33,6 +36,7 @@ class IscsiSysfs {
   Result<std::uint64_t> transport_handle() const;
 
  private:
+  Result<std::vector<std::uint32_t>> sids() const;
   std::string address(const std::string& connection, const std::string& written) const;
 
   const Sysfs& sysfs_;

@@ -106,6 +106,20 @@ Result<std::vector<Session>> SimHost::sessions(const Ctx& ctx) {
   return sessions;
 }
 
+Result<std::vector<Session>> SimHost::sessions_to(const Ctx& ctx, const std::string& target) {
+  HAWSER_TRY_ASSIGN(std::vector<Session> sessions, this->sessions(ctx));
+  std::erase_if(sessions, [&](const Session& session) { return session.target != target; });
+  return sessions;
+}
+
+Result<std::optional<Session>> SimHost::session(const Ctx& ctx, std::uint32_t sid) {
+  HAWSER_TRY(enter(ctx));
+  HAWSER_TRY(faults_.look());
+  const auto session = world_.sessions.find(sid);
+  if (session == world_.sessions.end()) return std::optional<Session>{};
+  return {session->second};
+}
+
 // A login that is said to have failed without being undone is still in flight: it lands at the next
 // pause, or when the process that sent it is long gone.
 Result<Session> SimHost::login(const Ctx& ctx, const LoginRequest& request) {

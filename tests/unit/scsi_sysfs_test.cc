@@ -135,6 +135,33 @@ TEST_F(ScsiSysfsTest, nonsense_in_an_attribute_is_an_error_that_names_it) {
   EXPECT_NE(sessions.error().message().find("persistent_port"), std::string::npos);
 }
 
+TEST_F(ScsiSysfsTest, the_sessions_to_one_target_need_nothing_of_the_others) {
+  const std::string other = "devices/platform/host4/session2/iscsi_session/session2";
+  tree_.write(other + "/targetname", "iqn.y\n");
+  tree_.write(other + "/ifacename", "default\n");
+  tree_.write(other + "/state", "nonsense\n");
+  tree_.link("../../" + other, "class/iscsi_session/session2");
+  ASSERT_FALSE(iscsi_.sessions());
+
+  const auto sessions = iscsi_.sessions_to("iqn.x");
+
+  ASSERT_TRUE(sessions) << sessions.error().message();
+  ASSERT_EQ(sessions->size(), 1u);
+  EXPECT_EQ(sessions->front().sid, 1u);
+  EXPECT_TRUE(iscsi_.sessions_to("iqn.z")->empty());
+}
+
+TEST_F(ScsiSysfsTest, the_state_is_that_of_the_disk_that_was_meant) {
+  ScsiDevice disk = **scsi_.device({.host = 3, .lun = 2}, 1);
+  EXPECT_EQ(*scsi_.state(disk), "running");
+
+  disk.dev.minor = 16;
+
+  const Result<std::string> state = scsi_.state(disk);
+  ASSERT_FALSE(state);
+  EXPECT_EQ(state.error().code(), Errc::not_found);
+}
+
 TEST_F(ScsiSysfsTest, no_iscsi_in_the_kernel_is_no_session) {
   const TempTree empty;
   const Sysfs sysfs = *Sysfs::open(empty.path());
