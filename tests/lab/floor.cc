@@ -4,9 +4,11 @@
 //
 //   floor up|more|down|less --target IQN --lun N [--portal HOST[:PORT]]...
 //
-// "up" is logins side by side, one scan and one map; "more" is the last two of these, on the
-// sessions that are there; "down" is flush, removal of the map, deletion of the disk and logouts;
-// "less" stays logged in.
+// "up" is logins, a scan on each session and one map; "more" is the last two of these, on the
+// sessions that are there; "down" is flush, removal of the map, deletion of the disks and logouts;
+// "less" stays logged in. What is done on every path is done side by side.
+#include <unistd.h>
+
 #include <algorithm>
 #include <charconv>
 #include <chrono>
@@ -17,8 +19,8 @@
 #include <utility>
 #include <vector>
 
-#include "base/mutex.h"
 #include "dm/device_mapper.h"
+#include "engine/run_all.h"
 #include "host/linux_host.h"
 #include "iscsid/client.h"
 #include "model/lun.h"
@@ -64,36 +66,44 @@ class Floor {
 
   Status bring_up(const Ctx& ctx) {
     HAWSER_TRY(find_sessions(ctx));
-    const Session& first = sessions_.front();
-    ScsiDevice device;
-    const Status scanned = measure("scan", [&]() -> Status {
-      HAWSER_TRY(host_.scan(ctx, first, volume_.lun));
-      HAWSER_TRY_ASSIGN(device, host_.wait_for_device(ctx, first, volume_.lun));
-      return host_.probe(ctx, device);  // It is in sysfs a moment before it can be opened.
-    });
-    HAWSER_TRY(scanned);
-    const std::string wwid = wwid_of(device.identity);
+    const auto scan = [&](const Ctx& task_ctx, const Session& session) -> Status {
+      HAWSER_TRY(host_.scan(task_ctx, session, volume_.lun));
+      HAWSER_TRY_ASSIGN(const ScsiDevice device,
+                        host_.wait_for_device(task_ctx, session, volume_.lun));
+      return host_.probe(task_ctx, device);  // It is in sysfs a moment before it can be opened.
+    };
+    HAWSER_TRY(measure("scan", [&] { return on_every_session(ctx, scan); }));
+    HAWSER_TRY(find_disks(ctx));
+    std::vector<DevT> paths;
+    for (const ScsiDevice& disk : disks_)
+      paths.push_back(disk.dev);
+    const std::string wwid = wwid_of(disks_.front().identity);
     const Map map{.name = wwid,
                   .uuid = std::string(kMapUuidPrefix) + wwid,
-                  .sectors = device.sectors,
+                  .sectors = disks_.front().sectors,
                   .target_type = "multipath",
-                  .table = simple_table({device.dev})};
+                  .table = simple_table(paths)};
     HAWSER_TRY(measure("dm_create", [&] { return dm_.create(ctx, map); }));
+    if (!has_udev()) return ok();
     return measure("udev_map", [&] { return host_.wait_for_udev(ctx, map.uuid); });
   }
 
   Status take_down(const Ctx& ctx) {
     HAWSER_TRY(find_sessions(ctx));
-    const Session& first = sessions_.front();
-    HAWSER_TRY_ASSIGN(const ScsiDevice device, host_.wait_for_device(ctx, first, volume_.lun));
-    const std::string uuid = std::string(kMapUuidPrefix) + wwid_of(device.identity);
+    HAWSER_TRY(find_disks(ctx));
+    const std::string uuid = std::string(kMapUuidPrefix) + wwid_of(disks_.front().identity);
     HAWSER_TRY_ASSIGN(const std::optional<Map> map, host_.find_map(ctx, uuid));
     if (!map) return Error(Errc::not_found, "there is no map " + uuid);
     const std::string node = "dm-" + std::to_string(map->minor);
     HAWSER_TRY(measure("flush", [&] { return host_.flush(ctx, node); }));
     HAWSER_TRY(measure("dm_remove", [&] { return host_.remove_map(ctx, uuid); }));
-    HAWSER_TRY(measure("delete", [&] { return host_.remove_device(ctx, device); }));
-    // multipathd, if it runs, may have made the map anew for as long as the disk was there.
+    const auto remove = [&](const Ctx& task_ctx, const Session& session) -> Status {
+      const auto disk = std::find_if(disks_.begin(), disks_.end(),
+                                     [&](const ScsiDevice& one) { return one.sid == session.sid; });
+      return host_.remove_device(task_ctx, *disk);
+    };
+    HAWSER_TRY(measure("delete", [&] { return on_every_session(ctx, remove); }));
+    // multipathd, if it runs, may have made the map anew for as long as a disk was there.
     HAWSER_TRY(host_.pause(ctx, 300ms));
     HAWSER_TRY(host_.wipe_map(ctx, uuid));
     HAWSER_TRY(host_.remove_map(ctx, uuid));
@@ -101,7 +111,10 @@ class Floor {
   }
 
   Status log_out(const Ctx& ctx) {
-    return measure("logouts", [&] { return log_out_side_by_side(ctx); });
+    const auto log_out = [&](const Ctx& task_ctx, const Session& session) {
+      return host_.logout(task_ctx, session.sid);
+    };
+    return measure("logouts", [&] { return on_every_session(ctx, log_out); });
   }
 
   void print() const {
@@ -138,34 +151,37 @@ class Floor {
     return ok();
   }
 
-  Status log_out_side_by_side(const Ctx& ctx) {
-    Mutex mutex;
-    Status all;
-    const std::unique_ptr<Crew> crew = host_.crew();
+  Status on_every_session(const Ctx& ctx,
+                          const std::function<Status(const Ctx&, const Session&)>& primitive) {
+    std::vector<std::function<Status(const Ctx&)>> tasks;
     for (const Session& session : sessions_) {
-      crew->start(ctx, [&, sid = session.sid](const Ctx& task_ctx) {
-        Status out = host_.logout(task_ctx, sid);
-        const MutexLock lock(mutex);
-        if (!out) all = std::move(out);
-      });
+      tasks.emplace_back(
+          [&primitive, &session](const Ctx& task_ctx) { return primitive(task_ctx, session); });
     }
-    for (Result<bool> more = true; more && *more;)
-      more = crew->wait_one(ctx);
-    const MutexLock lock(mutex);
-    return all;
+    return run_all(ctx, host_, std::move(tasks));
   }
 
   Status find_sessions(const Ctx& ctx) {
-    HAWSER_TRY_ASSIGN(sessions_, host_.sessions(ctx));
-    std::erase_if(sessions_, [&](const Session& s) { return s.target != volume_.target; });
+    HAWSER_TRY_ASSIGN(sessions_, host_.sessions_to(ctx, volume_.target));
     return sessions_.empty() ? Error(Errc::not_found, "no session of " + volume_.target) : Status();
   }
+
+  Status find_disks(const Ctx& ctx) {
+    for (const Session& session : sessions_) {
+      HAWSER_TRY_ASSIGN(ScsiDevice disk, host_.wait_for_device(ctx, session, volume_.lun));
+      disks_.push_back(std::move(disk));
+    }
+    return ok();
+  }
+
+  static bool has_udev() { return ::access("/run/udev/control", F_OK) == 0; }
 
   LinuxHost& host_;
   const Volume& volume_;
   IscsidClient iscsid_{};
   const DeviceMapper dm_{};
   std::vector<Session> sessions_{};
+  std::vector<ScsiDevice> disks_{};
   std::vector<std::pair<const char*, double>> laps_{};
 };
 
