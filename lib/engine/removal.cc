@@ -18,6 +18,9 @@ using namespace std::chrono_literals;
 constexpr auto kQuietTime = 200ms;
 constexpr auto kLookInterval = 100ms;
 
+// udev is usually done with a map in less.
+constexpr auto kUdevLookInterval = 1s;
+
 // As long as multipathd shows a path it may make a map of it. One that does so for ever is broken.
 constexpr auto kMultipathdBudget = 10s;
 
@@ -39,6 +42,11 @@ class TakeDown {
   Host& host() const { return operation_.host(); }
 
   Status run_to_the_end(const Ctx& ctx, const std::function<void()>& meanwhile) {
+    HAWSER_TRY(remove_for_good(ctx, meanwhile));
+    return has_changed_ ? wait_for_udev(ctx) : ok();
+  }
+
+  Status remove_for_good(const Ctx& ctx, const std::function<void()>& meanwhile) {
     TimePoint last_seen = ctx.clock.now();
     bool is_first = true;
     for (;;) {
@@ -55,13 +63,24 @@ class TakeDown {
       HAWSER_TRY_ASSIGN(const bool is_known, is_known_to_multipathd(ctx));
       if (is_known) last_seen = ctx.clock.now();
       const bool is_quiet = !has_session_ || ctx.clock.now() - last_seen >= kQuietTime;
-      if (!is_known && is_quiet) break;
+      if (!is_known && is_quiet) return ok();
       HAWSER_TRY(host().pause(ctx, kLookInterval));  // The deadline bounds us.
     }
-    for (const std::string& uuid : uuids_) {
-      if (closing_.contains(uuid)) continue;
-      const Status gone = host().wait_for_udev_gone(ctx, uuid);
+  }
+
+  // A link that stays may be that of a map that was made since.
+  Status wait_for_udev(const Ctx& ctx) {
+    for (std::size_t i = 0; i < uuids_.size();) {
+      const std::string uuid = uuids_[i];
+      const Status gone = closing_.contains(uuid)
+                              ? ok()
+                              : host().wait_for_udev_gone(ctx.within(kUdevLookInterval), uuid);
+      if (!gone && gone.error().code() == Errc::deadline_exceeded && ctx.check()) {
+        HAWSER_TRY(remove_what_is_there(ctx));
+        continue;
+      }
       if (!gone) operation_.warn("udev.slow", gone.error().message());
+      ++i;
     }
     return ok();
   }

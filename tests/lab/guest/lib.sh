@@ -146,6 +146,7 @@ start_daemons() {
 start_udevd() { spawn_udevd && await_udevd; }
 spawn_udevd() {
   /lib/systemd/systemd-udevd >>/mnt/results/udevd.log 2>&1 &
+  udevd_pid=$!
 }
 await_udevd() { wait_until 10 test -S /run/udev/control || fail "udevd did not start"; }
 

@@ -12,13 +12,6 @@ host=$(basename "$(readlink -f /sys/class/iscsi_session/session$sid/device/..)")
 take_snapshot
 paths() { ls "/sys/block/${path#/dev/}/slaves" | wc -l; }
 all_in() { [ "$(paths)" -eq 3 ]; }
-child_of() {
-  local status pid parent
-  for status in /proc/[0-9]*/stat; do
-    read -r pid _ _ parent _ <"$status" || continue  # It has ended.
-    [ "$parent" != "$1" ] || echo "$pid"
-  done 2>/dev/null
-}
 
 for mode in preferred off; do
   expect_exit 0 hawser attach --json --multipath $mode --login-timeout 10 $(volume 2)
@@ -57,12 +50,12 @@ for mode in preferred off; do
     # It works in a child, which is held as soon as a device goes until the map is there.
     worker=''
     while read -r line; do
-      [ -n "$worker" ] || worker=$(child_of $detach)
+      [ -n "$worker" ] || worker=$(</proc/$detach/task/$detach/children)
       if [[ $line == *"removing sd"* && ! -e /run/made ]]; then
-        kill -STOP "$worker"
+        kill -STOP $worker
         : >/run/made
         dmsetup create back --uuid "$uuid" --table "0 2048 error"
-        kill -CONT "$worker"
+        kill -CONT $worker
       fi
       echo "$line" >>/run/events
     done </run/events.pipe
@@ -70,6 +63,22 @@ for mode in preferred off; do
     inventory >/run/at_once
     check "it was seen" wait_until 10 grep -q 'came back' /run/events
     check "at the very moment no map and no device is there" sh -c '! grep -E "^(map|device) " /run/at_once'
+    check "nothing is left" nothing_left
+
+    expect_exit 0 hawser attach --json $(volume 2)
+    id=$(field .id)
+    say "the map is made again while udev is late"
+    kill -STOP $udevd_pid
+    "$HAWSER" detach --json --log-level info "$id" >/run/out 2>/run/late &
+    detach=$!
+    check "all was removed" wait_until 20 grep -q 'logging out' /run/late
+    for ((n = 0; n < 10; n++)); do nap; done
+    check "it waits for udev" test -d /proc/$detach
+    dmsetup create back --noudevsync --uuid "$uuid" --table "0 2048 error"
+    check "it was seen" wait_until 20 grep -q 'came back' /run/late
+    kill -CONT $udevd_pid
+    wait $detach
+    check "it is detached" equal "$(field .detached)" true
     check "nothing is left" nothing_left
     kill $multipathd_pid
     wait_until 20 test ! -d /proc/$multipathd_pid
