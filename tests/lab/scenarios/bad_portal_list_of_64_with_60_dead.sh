@@ -17,8 +17,9 @@ took_ms=$(field '.elapsed_ms|floor')
 say "clean attach $clean_ms ms, with 60 dead portals $took_ms ms"
 check "four paths are active" equal "$(field '[.paths[]|select(.state=="active")]|length')" 4
 check "sixty have an error" equal "$(field '[.paths[]|select(.error!=null)]|length')" 60
-# Sixty-four logins at once are work for one processor; the time-out of the dead is far more.
-check "it took the grace period and about the clean time" at_most "$took_ms" $((2000 + 3 * clean_ms + 6000))
+# Sixty-four logins at once are work for one processor, which need not be ours alone. One dead portal
+# after the other would take sixty times the time-out.
+check "it took the grace period and about the clean time" at_most "$took_ms" $((2000 + 3 * clean_ms + 12000))
 expect_exit 0 hawser detach --json "$(field .id)"
 check "nothing is left" nothing_left
 

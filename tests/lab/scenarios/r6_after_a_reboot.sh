@@ -34,7 +34,7 @@ boot_1() {
 boot_2() {
   # Behind the number of the second volume there is another unit by now.
   storage volume1 volume3 volume2
-  check "something was left on disk" test "$(on_disk | paste -sd+ | bc)" -gt 0
+  check "something was left on disk" test "$(on_disk | paste -sd' ')" != "0 0"
   expect_exit 0 hawser list --json
   check "nothing claims to be attached" equal "$(field '[.[]|select(.status=="attached")]|length')" 0
   check "or to have a device" equal "$(field '[.[]|select(.path!=null)]|length')" 0
