@@ -64,3 +64,23 @@ check "what was written is read back" read_pattern "$path"
 iptables-legacy -F INPUT
 expect_exit 0 hawser detach --json "$id"
 check "nothing is left" nothing_left
+
+# The only path that is in dies before the grace for the other is over.
+portal_down 2
+hawser attach --json --min-paths 1 --grace 4 --login-timeout 40 $(volume) >/run/out 2>/run/err &
+pid=$!
+has_map() { [ -e /sys/block/dm-0 ]; }
+wait_until 20 has_map || fail "no map was made"
+portal_down 1
+end=$((SECONDS + 10 * LAB_SLOWNESS))
+while [ "$SECONDS" -lt $end ]; do nap; done
+check "a map without a path that answers is not handed out" test -d /proc/$pid
+portal_up 2
+wait $pid || { cat /run/out /run/err; fail "the path that came late was not taken"; }
+check "it is when the other is in" grep -q '10.0.2.2' <<<"$(field '.paths[]|select(.state=="active")|.portal')"
+id=$(field .id) path=$(field .path)
+write_pattern "$path" 4
+check "what was written is read back" read_pattern "$path"
+portal_up 1
+expect_exit 0 hawser detach --json "$id"
+check "nothing is left" nothing_left
