@@ -21,6 +21,11 @@ constexpr auto kShowBudget = 2s;
 
 std::string by_uuid_link(const std::string& uuid) { return "/dev/disk/by-id/dm-uuid-" + uuid; }
 
+// Where somebody else listens in its place it cannot run.
+bool is_absent(const Error& multipathd) {
+  return multipathd.code() == Errc::unavailable || multipathd.code() == Errc::permission_denied;
+}
+
 }  // namespace
 
 Result<std::optional<Map>> LinuxHost::find_map(const Ctx& ctx, const std::string& uuid) {
@@ -107,7 +112,7 @@ Result<PathVerdict> LinuxHost::offer_path(const Ctx& ctx, const ScsiDevice& devi
   const Result<std::string> answer =
       multipathd_.command(ctx.within(kOfferBudget), "add path " + device.name);
   HAWSER_TRY(ctx.check());
-  if (!answer && answer.error().code() == Errc::unavailable) return PathVerdict::not_running;
+  if (!answer && is_absent(answer.error())) return PathVerdict::not_running;
   if (!answer) return PathVerdict::undecided;
   switch (parse_add_path(*answer)) {
     case PathOffer::accepted: return PathVerdict::accepted;
@@ -124,7 +129,7 @@ Status LinuxHost::announce_size(const Ctx& ctx, const Map& map) {
   const Result<std::string> answer =
       multipathd_.command(ctx.within(kOfferBudget), "resize map " + name);
   HAWSER_TRY(ctx.check());
-  if (!answer && answer.error().code() == Errc::unavailable) return ok();
+  if (!answer && is_absent(answer.error())) return ok();
   if (!answer) return answer.error();
   if (answer->starts_with("ok")) return ok();
   return Error(Errc::io, "multipathd answers '" + *answer + "' to 'resize map " + name + "'");

@@ -9,6 +9,7 @@
 #include <string_view>
 #include <utility>
 
+#include "os/peer.h"
 #include "os/poll.h"
 
 namespace hawser {
@@ -37,19 +38,6 @@ Result<Address> make_address(const std::string& name, bool is_padded) {
                       ? sizeof address.raw
                       : static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + name.size());
   return address;
-}
-
-// Anybody can bind an abstract name while iscsid is down, and logins carry secrets.
-Result<pid_t> check_peer(int socket, const IscsidEndpoint& endpoint) {
-  ucred credentials{};
-  socklen_t bytes = sizeof credentials;
-  if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &bytes) != 0) {
-    return Error::from_errno(errno, "ask who listens on " + endpoint.socket_name);
-  }
-  if (credentials.uid == endpoint.trusted_uid) return credentials.pid;
-  return Error(Errc::permission_denied, "whoever listens on " + endpoint.socket_name +
-                                            " runs as uid " + std::to_string(credentials.uid) +
-                                            " and is not iscsid: nothing was sent to it");
 }
 
 // False if nobody listens there.
@@ -106,7 +94,9 @@ Result<IscsidConnection> connect_iscsid(const Ctx& ctx, const IscsidEndpoint& en
     if (!socket) return Error::from_errno(errno, "socket");
     HAWSER_TRY_ASSIGN(const bool is_there, connect_to(ctx, socket.get(), address));
     if (!is_there) continue;
-    Result<pid_t> daemon = check_peer(socket.get(), endpoint);
+    // Before anything is sent: logins carry secrets.
+    Result<pid_t> daemon =
+        check_peer(socket.get(), endpoint.trusted_uid, "iscsid on " + endpoint.socket_name);
     if (!daemon) return std::move(daemon).error().with(Stage::preflight);
     return IscsidConnection{.socket = std::move(socket), .daemon = *daemon};
   }

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/unique_fd.h"
+#include "os/peer.h"
 #include "os/poll.h"
 
 namespace hawser {
@@ -73,6 +74,7 @@ Result<std::string> receive(const Ctx& ctx, int socket, std::size_t bytes) {
 // Both ways a length (size_t, with the NUL) and the text.
 Result<std::string> MultipathdClient::command(const Ctx& ctx, std::string_view text) const {
   HAWSER_TRY_ASSIGN(const UniqueFd socket, dial(socket_name_, is_abstract_));
+  HAWSER_TRY(check_peer(socket.get(), trusted_uid_, "multipathd"));
   std::size_t length = text.size() + 1;
   std::string request(sizeof length, '\0');
   std::memcpy(request.data(), &length, sizeof length);

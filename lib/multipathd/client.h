@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <optional>
 #include <string>
 #include <string_view>
@@ -14,18 +16,22 @@ namespace hawser {
 // Under socket activation a connection starts multipathd, so a host that has it has it running.
 class MultipathdClient {
  public:
-  // Abstract unless it starts with '/'.
+  // Only a daemon of `trusted_uid` is asked or believed.
   explicit MultipathdClient(std::string socket_name = "/org/kernel/linux/storage/multipathd",
-                            bool is_abstract = true)
-      : socket_name_(std::move(socket_name)), is_abstract_(is_abstract) {}
+                            bool is_abstract = true, uid_t trusted_uid = 0)
+      : socket_name_(std::move(socket_name)),
+        is_abstract_(is_abstract),
+        trusted_uid_(trusted_uid) {}
 
   // Sends one command and returns the answer, without the NUL and line ends at its end.
-  // Errors: unavailable (not running), protocol, deadline_exceeded.
+  // Errors: unavailable (not running), permission_denied (somebody else listens there), protocol,
+  // deadline_exceeded.
   Result<std::string> command(const Ctx& ctx, std::string_view text) const;
 
  private:
   const std::string socket_name_;
   const bool is_abstract_;
+  const uid_t trusted_uid_;
 };
 
 enum class PathOffer { accepted, undecided, blacklisted };

@@ -1,3 +1,6 @@
+#include <unistd.h>
+
+#include <atomic>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
@@ -38,7 +41,7 @@ class MultipathdTest : public ::testing::Test {
   SystemClock clock_{};
   TempTree tree_{};
   const std::string path_ = tree_.path("multipathd");
-  const MultipathdClient client_{path_, false};
+  const MultipathdClient client_{path_, false, ::getuid()};
 };
 
 TEST_F(MultipathdTest, an_answer_comes_without_its_line_end) {
@@ -56,7 +59,8 @@ TEST_F(MultipathdTest, broken_answers_are_refused) {
     SCOPED_TRACE(i);
     const std::string path = tree_.path(std::to_string(i++));
     const FakeDaemon daemon(path, answers(bytes));
-    const Result<std::string> answer = MultipathdClient(path, false).command(ctx(), "show daemon");
+    const Result<std::string> answer =
+        MultipathdClient(path, false, ::getuid()).command(ctx(), "show daemon");
     ASSERT_FALSE(answer);
     EXPECT_EQ(answer.error().code(), Errc::protocol);
   }
@@ -72,6 +76,22 @@ TEST_F(MultipathdTest, silence_meets_the_deadline) {
   const Result<std::string> answer = client_.command(ctx(50ms), "show daemon");
   ASSERT_FALSE(answer);
   EXPECT_EQ(answer.error().code(), Errc::deadline_exceeded);
+}
+
+TEST_F(MultipathdTest, a_listener_of_another_user_is_told_nothing) {
+  std::atomic<ssize_t> told{-1};
+  const FakeDaemon daemon(path_, [&told](const Ctx& daemon_ctx, int connection) {
+    std::array<char, 256> sink{};
+    if (wait_readable(daemon_ctx, connection))
+      told = ::recv(connection, sink.data(), sink.size(), 0);
+  });
+  const Result<std::string> answer =
+      MultipathdClient(path_, false, ::getuid() + 1).command(ctx(), "add path sdb");
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().code(), Errc::permission_denied);
+  while (told < 0)
+    ASSERT_TRUE(pause(ctx(), 1ms));
+  EXPECT_EQ(told, 0);
 }
 
 TEST_F(MultipathdTest, a_daemon_that_does_not_run_is_unavailable) {
