@@ -22,6 +22,9 @@ using namespace std::chrono_literals;
 // looks every 10 ms.
 constexpr auto kLockInterval = 20ms;
 
+constexpr const char* kOwnLock = "lock.hawser";
+constexpr const char* kIscsiadmLock = "lock.write";
+
 // Where a record is written before it gets its name: beside "nodes", since open-iscsi takes every
 // file below it for a record.
 constexpr std::string_view kTemporary = "/.hawser-record";
@@ -31,42 +34,66 @@ Status make_directory(const std::string& path) {
   return Error::from_errno(errno, "make " + path);
 }
 
+// Anybody may make a directory in /run/lock, and lead us elsewhere from there.
+Status check_ours(const std::string& path, int fd) {
+  struct stat status {};
+  if (::fstat(fd, &status) != 0) return Error::from_errno(errno, "stat " + path);
+  if (status.st_uid == ::geteuid() && (status.st_mode & S_IWOTH) == 0) return ok();
+  return Error(Errc::permission_denied, path + " belongs to uid " + std::to_string(status.st_uid) +
+                                            " or can be written by everybody; remove it");
+}
+
+// Made by us or by iscsiadm, which lets its group write as well.
+Result<UniqueFd> open_lock_directory(const std::string& path) {
+  HAWSER_TRY(make_directory(path));
+  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!fd && errno == ENOTDIR) {
+    return Error(Errc::permission_denied, path + " is a symbolic link or no directory; remove it");
+  }
+  if (!fd) return Error::from_errno(errno, "open " + path);
+  HAWSER_TRY(check_ours(path, fd.get()));
+  return fd;
+}
+
 // Holds the database. open-iscsi's protocol is a link(2) to "lock.write", which tells nobody when
 // its owner has died. So ours links a file that is locked as well: if we hold the file and the link
 // to it stands, then a dead process of ours left the link, and it is ours now.
 class DbLock {
  public:
   static Result<DbLock> take(const Ctx& ctx, const std::string& directory) {
-    HAWSER_TRY(make_directory(directory));
-    const std::string own = directory + "/lock.hawser";
-    UniqueFd fd(::open(own.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+    HAWSER_TRY_ASSIGN(UniqueFd opened, open_lock_directory(directory));
+    const std::string own = directory + "/" + kOwnLock;
+    UniqueFd fd(::openat(opened.get(), kOwnLock,
+                         O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600));
     if (!fd) return Error::from_errno(errno, "open " + own);
     HAWSER_TRY_ASSIGN(UniqueFd held, lock_file(ctx, std::move(fd), 0, 0, own));
-    const std::string link = directory + "/lock.write";
-    while (::link(own.c_str(), link.c_str()) != 0) {
+    const std::string link = directory + "/" + kIscsiadmLock;
+    while (::linkat(opened.get(), kOwnLock, opened.get(), kIscsiadmLock, 0) != 0) {
       if (errno != EEXIST) return Error::from_errno(errno, "make " + link);
-      if (is_same_file(held.get(), link)) break;
+      if (is_same_file(held.get(), opened.get())) break;
       HAWSER_TRY(wait_a_little(ctx, link));
     }
-    return DbLock(std::move(held), link);
+    return DbLock(std::move(held), std::move(opened));
   }
 
   DbLock(DbLock&& other) noexcept
-      : file_(std::move(other.file_)), link_(std::exchange(other.link_, {})) {}
+      : file_(std::move(other.file_)), directory_(std::move(other.directory_)) {}
   DbLock& operator=(DbLock&&) = delete;
   DbLock(const DbLock&) = delete;
   DbLock& operator=(const DbLock&) = delete;
   ~DbLock() {
-    if (!link_.empty()) ::unlink(link_.c_str());
+    if (directory_) ::unlinkat(directory_.get(), kIscsiadmLock, 0);
   }
 
  private:
-  DbLock(UniqueFd file, std::string link) : file_(std::move(file)), link_(std::move(link)) {}
+  DbLock(UniqueFd file, UniqueFd directory)
+      : file_(std::move(file)), directory_(std::move(directory)) {}
 
-  static bool is_same_file(int fd, const std::string& link) {
+  static bool is_same_file(int fd, int directory) {
     struct stat ours {};
     struct stat theirs {};
-    return ::fstat(fd, &ours) == 0 && ::lstat(link.c_str(), &theirs) == 0 &&
+    return ::fstat(fd, &ours) == 0 &&
+           ::fstatat(directory, kIscsiadmLock, &theirs, AT_SYMLINK_NOFOLLOW) == 0 &&
            ours.st_dev == theirs.st_dev && ours.st_ino == theirs.st_ino;
   }
 
@@ -78,7 +105,7 @@ class DbLock {
   }
 
   UniqueFd file_;  // Closed, and so unlocked, after the link is gone.
-  std::string link_;
+  UniqueFd directory_;
 };
 
 Status write_all(int fd, std::string_view text) {

@@ -137,6 +137,23 @@ TEST_F(NodeDbTest, a_lock_that_a_dead_process_of_ours_left_holds_nobody_up) {
   EXPECT_FALSE(fs::exists(tree_.path("lock/lock.write")));
 }
 
+TEST_F(NodeDbTest, a_lock_directory_that_others_planted_is_refused) {
+  fs::create_directories(tree_.path("victim"));
+  fs::create_directory_symlink(tree_.path("victim"), tree_.path("linked"));
+  const Status linked = NodeDb(tree_.path("iscsi"), tree_.path("linked")).add(ctx(), login());
+  ASSERT_FALSE(linked);
+  EXPECT_EQ(linked.error().code(), Errc::permission_denied);
+  EXPECT_TRUE(fs::is_empty(tree_.path("victim")));
+
+  ASSERT_EQ(::chmod(tree_.path("lock").c_str(), 01777), 0);
+  const Status open_to_all = db().add(ctx(), login());
+  ASSERT_FALSE(open_to_all);
+  EXPECT_EQ(open_to_all.error().code(), Errc::permission_denied);
+  EXPECT_THAT(open_to_all.error().message(), HasSubstr("remove it"));
+  EXPECT_TRUE(fs::is_empty(tree_.path("lock")));
+  EXPECT_FALSE(fs::exists(file()));
+}
+
 TEST_F(NodeDbTest, when_iscsiadm_lets_go_we_go_on) {
   tree_.write("lock/lock", "");
   fs::create_hard_link(tree_.path("lock/lock"), tree_.path("lock/lock.write"));
