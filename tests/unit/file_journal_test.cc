@@ -149,6 +149,25 @@ TEST_F(FileJournalTest, links_in_the_state_directory_are_not_followed) {
   EXPECT_FALSE(journal->open(ctx(), "../v3"));
 }
 
+TEST_F(FileJournalTest, a_file_that_others_can_write_or_that_is_none_is_refused) {
+  const auto journal = this->journal();
+  tree_.write("state/v1.log", "");
+  ASSERT_EQ(::chmod((state_ + "/v1.log").c_str(), 0620), 0);
+  ASSERT_EQ(::mkfifo((state_ + "/v2.log").c_str(), 0600), 0);
+  std::filesystem::create_directory(state_ + "/v3.log");
+  for (const std::string id : {"v1", "v2", "v3"}) {
+    SCOPED_TRACE(id);
+    EXPECT_FALSE(journal->open(ctx(), id));
+    EXPECT_FALSE(journal->try_open(id));
+    EXPECT_FALSE(journal->read(id));
+  }
+  ASSERT_EQ(::mkfifo((state_ + "/locks").c_str(), 0600), 0);
+  const auto lock = journal->lock(ctx(), "session a");
+  ASSERT_FALSE(lock);
+  EXPECT_EQ(lock.error().code(), Errc::permission_denied);
+  EXPECT_NE(lock.error().message().find("locks"), std::string::npos) << lock.error().message();
+}
+
 TEST_F(FileJournalTest, named_locks_exclude_each_other_and_leave_one_file) {
   const auto journal = this->journal();
   auto first = journal->lock(ctx(), "session a");
