@@ -126,6 +126,12 @@ TEST(CliJson, bytes_that_are_not_utf_8_do_not_break_the_document) {
   EXPECT_EQ(json.at("error").at("message"), "read \xef\xbf\xbd\n\x1b");
 }
 
+TEST(CliJson, a_document_is_ascii_whatever_a_target_calls_itself) {
+  const std::string text = to_json(Error(Errc::io, "a\xc2\x9b\x7f\xe2\x80\xae"));
+
+  EXPECT_THAT(text, HasSubstr("a\\u009b\\u007f\\u202e"));
+}
+
 TEST(CliJson, a_detach_reads_as_the_contract_says) {
   EXPECT_EQ(to_json(DetachReport{.id = "a", .warnings = {"w"}, .elapsed = 1250us}),
             R"({"id":"a","detached":true,"flushed":true,"leftovers":[],"warnings":["w"],)"
@@ -210,6 +216,11 @@ TEST(CliText, what_a_target_calls_itself_cannot_steer_the_terminal) {
   EXPECT_EQ(printable("a\xc2\x9b"
                       "2J"),
             "a?2J");
+  EXPECT_EQ(printable("a\x9b"
+                      "2J\xff\xc2"),
+            "a?2J??");
+  EXPECT_EQ(printable("\xe2\x80\xa8\xe2\x80\xae\xe2\x81\xa7\xe2\x82\xac\xf0\x9f\x8c\x8a"),
+            "???\xe2\x82\xac\xf0\x9f\x8c\x8a");
   EXPECT_EQ(printable("gr\xc3\xb6\xc3\x9f"
                       "e"),
             "gr\xc3\xb6\xc3\x9f"

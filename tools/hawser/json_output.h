@@ -1,5 +1,6 @@
-// The documents of the command line's contract. Each is one line, without the newline. Bytes that
-// are not UTF-8 come out as U+FFFD.
+// The documents of the command line's contract. Each is one line, without the newline. It is
+// ASCII, whatever a target calls itself: safe on a terminal too. Bytes that are not UTF-8 come out
+// as U+FFFD.
 #pragma once
 
 #include <string>

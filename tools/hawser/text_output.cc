@@ -93,17 +93,37 @@ std::string advice(const Error& error) {
   return "";
 }
 
+// The UTF-8 character at the begin of `text`, or one byte that begins none.
+std::string_view first_character(std::string_view text) {
+  const auto byte = static_cast<unsigned char>(text.front());
+  const std::size_t size = byte < 0xc2 || byte > 0xf4 ? 1 : byte < 0xe0 ? 2 : byte < 0xf0 ? 3 : 4;
+  const auto continues = [](char c) { return (static_cast<unsigned char>(c) & 0xc0) == 0x80; };
+  const std::string_view rest = text.substr(1, size - 1);
+  const bool is_whole = rest.size() == size - 1 && std::all_of(rest.begin(), rest.end(), continues);
+  return text.substr(0, is_whole ? size : 1);
+}
+
+// No control character, C1 included, which terminals take for escape sequences with or without
+// UTF-8, and none that ends a line or turns its direction.
+bool is_harmless(std::string_view character) {
+  if (character.size() == 1) return character.front() >= ' ' && character.front() < 0x7f;
+  return !(character >= "\xc2\x80" && character <= "\xc2\x9f") &&          // U+0080 to U+009F
+         !(character >= "\xe2\x80\xa8" && character <= "\xe2\x80\xae") &&  // U+2028 to U+202E
+         !(character >= "\xe2\x81\xa6" && character <= "\xe2\x81\xa9");    // U+2066 to U+2069
+}
+
 }  // namespace
 
 std::string printable(std::string_view text) {
-  std::string clean(text);
-  for (std::size_t i = 0; i < clean.size(); ++i) {
-    const auto byte = static_cast<unsigned char>(clean[i]);
-    if (byte < 0x20 || byte == 0x7f) clean[i] = '?';
-    // U+0080 to U+009F, which some terminals take for the escape sequences of ESC @ to ESC _.
-    if (byte != 0xc2 || i + 1 == clean.size()) continue;
-    const auto next = static_cast<unsigned char>(clean[i + 1]);
-    if (next >= 0x80 && next <= 0x9f) clean.replace(i, 2, "?");
+  std::string clean;
+  while (!text.empty()) {
+    const std::string_view character = first_character(text);
+    if (is_harmless(character)) {
+      clean += character;
+    } else {
+      clean += '?';
+    }
+    text.remove_prefix(character.size());
   }
   return clean;
 }

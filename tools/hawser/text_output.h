@@ -9,8 +9,8 @@
 
 namespace hawser::tool {
 
-// `text` without control characters: what a target or a file calls itself must not move the cursor
-// or forge a line.
+// `text` without control characters and broken UTF-8: what a target or a file calls itself must not
+// move the cursor, forge a line or turn one around.
 std::string printable(std::string_view text);
 
 std::string to_text(const Error& error);
