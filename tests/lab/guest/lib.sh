@@ -151,10 +151,11 @@ spawn_udevd() {
 await_udevd() { wait_until 10 test -S /run/udev/control || fail "udevd did not start"; }
 
 # iscsid signals its process group when it ends, hence a session of its own.
-start_iscsid() { spawn_iscsid && await_iscsid; }
+# start_iscsid [CONFIGURATION]
+start_iscsid() { spawn_iscsid "$@" && await_iscsid; }
 spawn_iscsid() {
   echo "InitiatorName=$INITIATOR" >/etc/iscsi/initiatorname.iscsi
-  : >/etc/iscsi/iscsid.conf
+  printf %s "${1:-}" >/etc/iscsi/iscsid.conf
   setsid iscsid -f >>/mnt/results/iscsid.log 2>&1 &
   iscsid_pid=$!
 }
