@@ -15,8 +15,8 @@ struct SimCrash {};
 class Faults {
  public:
   // `is_interrupted`: whether the caller may interrupt as well.
-  Faults(Choices& choices, int budget, bool is_interrupted = false)
-      : choices_(choices), budget_(budget), is_interrupted_(is_interrupted) {}
+  Faults(Fate& fate, int budget, bool is_interrupted = false)
+      : fate_(fate), budget_(budget), is_interrupted_(is_interrupted) {}
 
   // A call that changes something: fails or crashes, before or after it took effect.
   template <class Effect>
@@ -42,24 +42,31 @@ class Faults {
 
   // What comes between two calls: the caller's stop request, or the deadline.
   enum class Interruption : unsigned { none, cancel, deadline };
-  Interruption interrupt() { return is_interrupted_ ? Interruption{pick(3)} : Interruption::none; }
+  Interruption interrupt() {
+    check_alive();
+    return is_interrupted_ ? Interruption{pick(3)} : Interruption::none;
+  }
 
-  void stop() { budget_ = 0; }
-  int calls() const { return calls_; }
+  // From now on every call ends as a crash: the process is dead.
+  void kill() { is_dead_ = true; }
+  bool is_dead() const { return is_dead_; }
+  void check_alive() const {
+    if (is_dead_) throw SimCrash{};
+  }
 
  private:
   unsigned pick(unsigned kinds) {
-    ++calls_;
+    check_alive();
     if (budget_ == 0) return 0;
-    const unsigned fault = choices_.pick(kinds);
+    const unsigned fault = fate_.pick(kinds);
     if (fault != 0) --budget_;
     return fault;
   }
 
-  Choices& choices_;
+  Fate& fate_;
   int budget_;
   const bool is_interrupted_;
-  int calls_ = 0;
+  bool is_dead_ = false;
 };
 
 }  // namespace hawser

@@ -11,6 +11,9 @@ namespace {
 // Longer than any operation of the walk may take, and shorter than undoing may.
 constexpr auto kLongTime = std::chrono::seconds(60);
 
+// After which a login that nobody waits for any more comes true.
+constexpr std::int64_t kLateMs = 100;
+
 std::string record_name(const LoginRequest& request) {
   return request.target + "," + request.address + "," + request.iface;
 }
@@ -26,44 +29,66 @@ std::vector<MapPathStatus> all_active(const MapTable& table) {
 
 }  // namespace
 
-std::unique_ptr<Crew> SimHost::crew() { return std::make_unique<SimCrew>(); }
+std::unique_ptr<Crew> SimHost::crew() {
+  if (turns_ != nullptr) return std::make_unique<TurnCrew>(*turns_, faults_);
+  return std::make_unique<SimCrew>();
+}
 
 // Every call takes a little time, so that a loop that waits for ever meets its deadline.
 Status SimHost::enter(const Ctx& ctx) {
-  advance(std::chrono::milliseconds(1));
+  world_.pass(std::chrono::milliseconds(1));
   switch (faults_.interrupt()) {
     case Faults::Interruption::none: break;
     case Faults::Interruption::cancel: stop_.request_stop(); break;
-    case Faults::Interruption::deadline: clock_.advance(kLongTime); break;
+    case Faults::Interruption::deadline: world_.pass(kLongTime); break;
   }
+  if (turns_ != nullptr) turns_->yield();
+  faults_.check_alive();
   return ctx.check();
 }
 
-void SimHost::advance(std::chrono::milliseconds time) {
-  clock_.advance(time);
-  world_.uptime_ms += time.count();
-  if (world_.portals_back_ms != 0 && world_.uptime_ms >= world_.portals_back_ms) {
-    world_.dead_portals.clear();
+// Between what was done and the log that says so, others are at work, too.
+template <class Effect>
+Status SimHost::change(Effect&& effect) {
+  Status done = faults_.change([&]() -> Status {
+    Status effected = effect();
+    ++world_.changes;
+    if (turns_ != nullptr) turns_->step();
+    return effected;
+  });
+  if (turns_ != nullptr) turns_->yield();
+  faults_.check_alive();
+  return done;
+}
+
+void SimHost::wait(const Ctx& ctx, const std::function<bool()>& is_over) {
+  if (turns_ == nullptr) {
+    if (!is_over()) world_.pass(std::chrono::ceil<std::chrono::milliseconds>(ctx.left()));
+    return;
   }
+  turns_->yield();
+  turns_->wait(ctx.deadline,
+               [&] { return is_over() || ctx.stop.stop_requested() || faults_.is_dead(); });
+  faults_.check_alive();
 }
 
 // What hangs until the caller gives up.
 void SimHost::wait_for_ever(const Ctx& ctx) {
-  advance(std::chrono::ceil<std::chrono::milliseconds>(ctx.left()));
+  wait(ctx, [] { return false; });
+}
+
+void SimHost::sleep(const Ctx& ctx, std::chrono::milliseconds time) {
+  if (turns_ == nullptr) return world_.pass(time);
+  const TimePoint until = ctx.clock.now() + time;
+  wait(ctx.within(time), [&] { return ctx.clock.now() >= until; });
 }
 
 Status SimHost::pause(const Ctx& ctx, std::chrono::milliseconds time) {
   HAWSER_TRY(enter(ctx));
   HAWSER_TRY(faults_.look());
-  advance(time);
-  land_logins();
+  sleep(ctx, time);
   bring_back();
   return ctx.check();
-}
-
-void SimHost::land_logins() {
-  for (Session& session : std::exchange(world_.logins_in_flight, {}))
-    world_.sessions[session.sid] = session;
 }
 
 // What others had under way while we removed things.
@@ -120,49 +145,65 @@ Result<std::optional<Session>> SimHost::session(const Ctx& ctx, std::uint32_t si
   return {session->second};
 }
 
-// A login that is said to have failed without being undone is still in flight: it lands at the next
-// pause, or when the process that sent it is long gone.
+// iscsid makes no second session, and no second try to make one.
+bool SimHost::is_taken(const LoginRequest& request) const {
+  const auto is_it = [&](const Session& session) {
+    return session.target == request.target && session.address == request.address &&
+           session.iface == request.iface;
+  };
+  return std::any_of(world_.sessions.begin(), world_.sessions.end(),
+                     [&](const auto& s) { return is_it(s.second); }) ||
+         std::any_of(world_.logins_in_flight.begin(), world_.logins_in_flight.end(),
+                     [&](const SimLogin& login) { return is_it(login.session); });
+}
+
+// A login that is said to have failed without being undone is still in flight: it lands a little
+// later, when the process that sent it may be long gone.
 Result<Session> SimHost::login(const Ctx& ctx, const LoginRequest& request) {
   HAWSER_TRY(enter(ctx));
-  for (const auto& [sid, session] : world_.sessions) {
-    if (session.target == request.target && session.address == request.address &&
-        session.iface == request.iface) {
-      return Error(Errc::already_exists, "session exists").with_iscsi_status(15);
-    }
-  }
-  Session made{.sid = world_.next_sid,
-               .host_no = world_.next_sid,
-               .target = request.target,
-               .address = request.address,
-               .port = request.port,
-               .iface = request.iface,
-               .state = SessionState::logged_in};
+  if (is_taken(request)) return Error(Errc::already_exists, "session exists").with_iscsi_status(15);
+  const Error timed_out = Error(Errc::unavailable, "connection timed out").with_iscsi_status(8);
   if (world_.dead_portals.contains(request.address)) {
     HAWSER_TRY(faults_.look());
-    return Error(Errc::unavailable, "connection timed out").with_iscsi_status(8);
+    return timed_out;
   }
-  bool is_answered = false;
-  world_.logins_in_flight.push_back(made);  // What a crash or an abandoned wait leaves.
-  const auto take_back = [&] { world_.logins_in_flight.pop_back(); };
-  Status answered = [&] {
-    try {
-      return faults_.change([&]() -> Status {
-        ++world_.next_sid;
-        is_answered = true;
-        return ok();
-      });
-    } catch (const SimCrash&) {
-      if (!is_answered) take_back();
-      throw;
+  const Session made{.sid = world_.next_sid,
+                     .host_no = world_.next_sid,
+                     .target = request.target,
+                     .address = request.address,
+                     .port = request.port,
+                     .iface = request.iface,
+                     .state = SessionState::logged_in};
+  const auto slow = world_.slow_portals.find(request.address);
+  const std::int64_t takes_ms = slow == world_.slow_portals.end() ? 0 : slow->second;
+  const std::int64_t at_most_ms = std::chrono::milliseconds(request.login_timeout).count();
+  HAWSER_TRY(change([&]() -> Status {
+    ++world_.next_sid;
+    world_.logins_in_flight.push_back(
+        {.session = made,
+         .ends_ms = world_.uptime_ms + (takes_ms == 0 ? kLateMs : std::min(takes_ms, at_most_ms)),
+         .comes_true = takes_ms <= at_most_ms});
+    return ok();
+  }));
+  if (takes_ms == 0) {
+    for (SimLogin& login : world_.logins_in_flight) {
+      if (login.session.sid == made.sid) login.ends_ms = 0;
     }
-  }();
-  if (!answered) {
-    if (!is_answered) take_back();
-    return answered.error();
+    world_.end_logins();
+  } else {
+    wait(ctx, [&] { return !is_in_flight(made.sid); });
+    if (is_in_flight(made.sid)) {
+      const Status in_time = ctx.check();
+      return Error(in_time ? timed_out : in_time.error()).with(Outcome::unknown);
+    }
   }
-  take_back();
-  world_.sessions[made.sid] = made;
+  if (!world_.sessions.contains(made.sid)) return timed_out;
   return made;
+}
+
+bool SimHost::is_in_flight(std::uint32_t sid) const {
+  return std::any_of(world_.logins_in_flight.begin(), world_.logins_in_flight.end(),
+                     [&](const SimLogin& login) { return login.session.sid == sid; });
 }
 
 Result<bool> SimHost::login_in_flight(const Ctx& ctx) {
@@ -173,7 +214,7 @@ Result<bool> SimHost::login_in_flight(const Ctx& ctx) {
 
 Status SimHost::logout(const Ctx& ctx, std::uint32_t sid) {
   HAWSER_TRY(enter(ctx));
-  return faults_.change([&]() -> Status {
+  return change([&]() -> Status {
     world_.sessions.erase(sid);
     std::erase_if(world_.devices, [sid](const auto& d) { return d.second.sid == sid; });
     return ok();
@@ -214,7 +255,7 @@ Result<bool> SimHost::has_node_record(const Ctx& ctx, const LoginRequest& reques
 
 Status SimHost::add_node_record(const Ctx& ctx, const LoginRequest& request) {
   HAWSER_TRY(enter(ctx));
-  return faults_.change([&]() -> Status {
+  return change([&]() -> Status {
     world_.node_records.insert(record_name(request));
     return ok();
   });
@@ -222,19 +263,10 @@ Status SimHost::add_node_record(const Ctx& ctx, const LoginRequest& request) {
 
 Status SimHost::remove_node_record(const Ctx& ctx, const LoginRequest& request) {
   HAWSER_TRY(enter(ctx));
-  return faults_.change([&]() -> Status {
+  return change([&]() -> Status {
     world_.node_records.erase(record_name(request));
     return ok();
   });
-}
-
-std::string SimHost::unit_behind(const ScsiDevice& device) const {
-  const auto session = world_.sessions.find(device.sid);
-  if (session == world_.sessions.end()) return {};
-  const auto luns = world_.targets.find(session->second.target);
-  if (luns == world_.targets.end()) return {};
-  const auto unit = luns->second.find(static_cast<std::uint32_t>(device.hctl.lun));
-  return unit == luns->second.end() ? std::string() : unit->second;
 }
 
 // As the kernel does, leaves a device alone that is there.
@@ -256,7 +288,7 @@ void SimHost::add_device(const Session& session, std::uint32_t lun) {
 
 Status SimHost::scan(const Ctx& ctx, const Session& session, std::uint32_t lun) {
   HAWSER_TRY(enter(ctx));
-  return faults_.change([&]() -> Status {
+  return change([&]() -> Status {
     add_device(session, lun);
     return ok();
   });
@@ -284,11 +316,11 @@ Result<ScsiDevice> SimHost::wait_for_device(const Ctx& ctx, const Session& sessi
 // A device whose LUN is gone keeps the identity that it had: the kernel says nothing of it.
 Status SimHost::rescan(const Ctx& ctx, const ScsiDevice& device) {
   HAWSER_TRY(enter(ctx));
-  return faults_.change([&]() -> Status {
+  return change([&]() -> Status {
     const auto known = world_.devices.find(device.name);
     if (known == world_.devices.end()) return Error(Errc::not_found, device.name + " is gone");
     if (world_.is_dead(device.sid)) return Error(Errc::io, device.name + " does not answer");
-    const std::string unit = unit_behind(device);
+    const std::string unit = world_.unit_behind(device);
     if (unit.empty()) return ok();
     known->second.identity = sim_identity(unit);
     known->second.sectors = world_.sectors_of(unit);
@@ -307,7 +339,7 @@ Result<std::optional<ScsiDevice>> SimHost::find_device(const Ctx& ctx, const Dev
 
 Status SimHost::set_read_only(const Ctx& ctx, const std::string& name, bool is_read_only) {
   HAWSER_TRY(enter(ctx));
-  return faults_.change([&]() -> Status {
+  return change([&]() -> Status {
     const auto device = world_.devices.find(name);
     if (device != world_.devices.end()) {
       device->second.read_only = is_read_only;
@@ -334,7 +366,7 @@ Result<std::vector<std::string>> SimHost::claims(const Ctx& ctx, const ScsiDevic
 
 Status SimHost::remove_device(const Ctx& ctx, const ScsiDevice& device) {
   HAWSER_TRY(enter(ctx));
-  return faults_.change([&]() -> Status {
+  return change([&]() -> Status {
     world_.devices.erase(device.name);
     return ok();
   });
@@ -346,7 +378,8 @@ Status SimHost::probe(const Ctx& ctx, const ScsiDevice& device) {
   if (!world_.sessions.contains(device.sid) || world_.is_dead(device.sid)) {
     return Error(Errc::unavailable, device.name + " is blocked");
   }
-  if (unit_behind(device).empty()) return Error(Errc::io, "nothing answers");
+  if (world_.unit_behind(device).empty()) return Error(Errc::io, "nothing answers");
+  proven_ = world_.portal_changes;
   return ok();
 }
 
@@ -372,7 +405,7 @@ Result<std::vector<Map>> SimHost::partition_maps(const Ctx& ctx, const std::stri
 Status SimHost::create_map(const Ctx& ctx, const Map& map) {
   HAWSER_TRY(enter(ctx));
   if (world_.maps.contains(map.uuid)) return Error(Errc::already_exists, "map exists");
-  return faults_.change([&]() -> Status {
+  return change([&]() -> Status {
     Map made = map;
     made.minor = world_.next_minor++;
     made.paths = all_active(map.table);
@@ -383,7 +416,7 @@ Status SimHost::create_map(const Ctx& ctx, const Map& map) {
 
 Status SimHost::reload_map(const Ctx& ctx, const Map& map, const MapTable& table) {
   HAWSER_TRY(enter(ctx));
-  return faults_.change([&]() -> Status {
+  return change([&]() -> Status {
     Map& loaded = world_.maps[map.uuid];
     loaded.table = table;
     loaded.paths = all_active(table);
@@ -397,7 +430,7 @@ Status SimHost::resize_map(const Ctx& ctx, const Map& map, const MapTable& table
                            std::uint64_t sectors) {
   HAWSER_TRY(enter(ctx));
   try {
-    return faults_.change([&]() -> Status {
+    return change([&]() -> Status {
       Map& loaded = world_.maps[map.uuid];
       for (const MapPathStatus& path : all_active(table)) {
         for (const auto& [name, device] : world_.devices) {
@@ -419,7 +452,7 @@ Status SimHost::resize_map(const Ctx& ctx, const Map& map, const MapTable& table
 
 Status SimHost::resume_map(const Ctx& ctx, const std::string& uuid) {
   HAWSER_TRY(enter(ctx));
-  return faults_.change([&]() -> Status {
+  return change([&]() -> Status {
     const auto map = world_.maps.find(uuid);
     if (map != world_.maps.end()) map->second.is_suspended = false;
     return ok();
@@ -432,7 +465,15 @@ bool SimHost::is_open(const std::string& node) const {
 }
 
 namespace {
+
 std::string node_of(const Map& map) { return "dm-" + std::to_string(map.minor); }
+
+// A wait that ends with "busy" at its deadline, and is cut short by a stop request.
+Status check_stop(const Ctx& ctx) {
+  if (ctx.stop.stop_requested()) return Error(Errc::cancelled, "cancelled");
+  return ok();
+}
+
 }  // namespace
 
 void SimHost::erase_map(const std::string& uuid) {
@@ -444,12 +485,16 @@ void SimHost::erase_map(const std::string& uuid) {
 
 Status SimHost::remove_map(const Ctx& ctx, const std::string& uuid) {
   HAWSER_TRY(enter(ctx));
-  const auto map = world_.maps.find(uuid);
-  if (map != world_.maps.end() && is_open(node_of(map->second))) {
-    wait_for_ever(ctx);
+  const auto is_closed = [&] {
+    const auto map = world_.maps.find(uuid);
+    return map == world_.maps.end() || !is_open(node_of(map->second));
+  };
+  wait(ctx, is_closed);
+  if (!is_closed()) {
+    HAWSER_TRY(check_stop(ctx));
     return Error(Errc::busy, "map is open");
   }
-  return faults_.change([&]() -> Status {
+  return change([&]() -> Status {
     erase_map(uuid);
     return ok();
   });
@@ -457,7 +502,7 @@ Status SimHost::remove_map(const Ctx& ctx, const std::string& uuid) {
 
 Status SimHost::remove_map_when_closed(const Ctx& ctx, const std::string& uuid) {
   HAWSER_TRY(enter(ctx));
-  return faults_.change([&]() -> Status {
+  return change([&]() -> Status {
     const auto map = world_.maps.find(uuid);
     if (map == world_.maps.end()) return ok();
     map->second.is_closing = is_open(node_of(map->second));
@@ -468,7 +513,7 @@ Status SimHost::remove_map_when_closed(const Ctx& ctx, const std::string& uuid) 
 
 Status SimHost::wipe_map(const Ctx& ctx, const std::string& uuid) {
   HAWSER_TRY(enter(ctx));
-  return faults_.change([&]() -> Status {
+  return change([&]() -> Status {
     const auto map = world_.maps.find(uuid);
     if (map == world_.maps.end()) return ok();
     map->second.target_type = "error";
@@ -480,7 +525,7 @@ Status SimHost::wipe_map(const Ctx& ctx, const std::string& uuid) {
 
 Status SimHost::reinstate_path(const Ctx& ctx, const std::string& uuid, const DevT& dev) {
   HAWSER_TRY(enter(ctx));
-  return faults_.change([&]() -> Status {
+  return change([&]() -> Status {
     for (MapPathStatus& path : world_.maps[uuid].paths) {
       if (path.dev == dev) path.is_active = true;
     }
@@ -498,10 +543,12 @@ Status SimHost::wait_for_udev_gone(const Ctx& ctx, const std::string&) {
   return faults_.look();
 }
 
-Result<PathVerdict> SimHost::offer_path(const Ctx& ctx, const ScsiDevice&) {
+Result<PathVerdict> SimHost::offer_path(const Ctx& ctx, const ScsiDevice& device) {
   HAWSER_TRY(enter(ctx));
   HAWSER_TRY(faults_.look());
-  return world_.runs_multipathd ? PathVerdict::undecided : PathVerdict::not_running;
+  if (!world_.runs_multipathd) return PathVerdict::not_running;
+  world_.offered_paths.insert(device.name);
+  return world_.known_paths.contains(device.name) ? PathVerdict::accepted : PathVerdict::undecided;
 }
 
 Status SimHost::announce_size(const Ctx& ctx, const Map&) {
@@ -509,10 +556,14 @@ Status SimHost::announce_size(const Ctx& ctx, const Map&) {
   return faults_.look();
 }
 
-Result<bool> SimHost::is_known_to_multipathd(const Ctx& ctx, const std::vector<ScsiDevice>&) {
+Result<bool> SimHost::is_known_to_multipathd(const Ctx& ctx,
+                                             const std::vector<ScsiDevice>& devices) {
   HAWSER_TRY(enter(ctx));
   HAWSER_TRY(faults_.look());
-  return world_.map_comebacks > 0;
+  return world_.map_comebacks > 0 ||
+         std::any_of(devices.begin(), devices.end(), [&](const ScsiDevice& device) {
+           return world_.known_paths.contains(device.name);
+         });
 }
 
 Result<std::vector<std::string>> SimHost::known_wwids(const Ctx& ctx) {
@@ -523,7 +574,7 @@ Result<std::vector<std::string>> SimHost::known_wwids(const Ctx& ctx) {
 
 Status SimHost::remember_wwid(const Ctx& ctx, const std::string& wwid) {
   HAWSER_TRY(enter(ctx));
-  return faults_.change([&]() -> Status {
+  return change([&]() -> Status {
     world_.wwids.insert(wwid);
     return ok();
   });
@@ -531,7 +582,7 @@ Status SimHost::remember_wwid(const Ctx& ctx, const std::string& wwid) {
 
 Status SimHost::forget_wwid(const Ctx& ctx, const std::string& wwid) {
   HAWSER_TRY(enter(ctx));
-  return faults_.change([&]() -> Status {
+  return change([&]() -> Status {
     world_.wwids.erase(wwid);
     return ok();
   });
@@ -554,8 +605,10 @@ Result<std::vector<std::string>> SimHost::openers(const Ctx& ctx, const std::str
 Status SimHost::wait_until_unused(const Ctx& ctx, const std::string& device) {
   HAWSER_TRY(enter(ctx));
   HAWSER_TRY(faults_.look());
-  if (!is_open(device) && !world_.held_nodes.contains(device)) return ok();
-  wait_for_ever(ctx);
+  const auto is_unused = [&] { return !is_open(device) && !world_.held_nodes.contains(device); };
+  wait(ctx, is_unused);
+  if (is_unused()) return ok();
+  HAWSER_TRY(check_stop(ctx));
   if (world_.wanted_nodes.erase(device) > 0) {
     Map& map = world_.maps.begin()->second;
     const DevT dev = world_.devices.at(device).dev;
@@ -565,37 +618,23 @@ Status SimHost::wait_until_unused(const Ctx& ctx, const std::string& device) {
   return Error(Errc::busy, device + " stayed open");
 }
 
-bool SimHost::has_live_path(const std::string& node) const {
-  for (const auto& [name, device] : world_.devices) {
-    const auto session = world_.sessions.find(device.sid);
-    if (session == world_.sessions.end()) continue;
-    if (world_.dead_portals.contains(session->second.address)) continue;
-    if (name == node) return true;
-    for (const auto& [uuid, map] : world_.maps) {
-      if (node_of(map) != node) continue;
-      for (const MapPathStatus& path : map.paths) {
-        if (path.is_active && path.dev == device.dev) return true;
-      }
-    }
-  }
-  return false;
-}
-
+// On a map without a path the real one hangs for good, so a path has to be proven before; it may
+// die just then. On a disk it fails.
 Status SimHost::flush(const Ctx& ctx, const std::string& device) {
   HAWSER_TRY(enter(ctx));
-  HAWSER_ASSERT(has_live_path(device));  // Or the real one would hang for good.
-  if (world_.flush_hangs) {
+  const std::string unit = world_.live_unit(device);
+  const bool is_disk = world_.devices.contains(device);
+  if (unit.empty() && is_disk) return Error(Errc::io, device + " is offline");
+  HAWSER_ASSERT(!unit.empty() || (proven_ && *proven_ != world_.portal_changes));
+  if (world_.flush_hangs || unit.empty()) {
     wait_for_ever(ctx);
     return Error(Errc::deadline_exceeded, "flush").with(Outcome::unknown);
   }
-  return faults_.change([&]() -> Status {
-    if (world_.lost.empty()) {
-      world_.dirty.clear();
-      return ok();
-    }
-    world_.lost.clear();  // The kernel says so once.
-    world_.dirty.clear();
-    return Error(Errc::data_at_risk, "writes were lost");
+  return change([&]() -> Status {
+    world_.dirty.erase(unit);
+    world_.flushed_ms[unit] = world_.uptime_ms;
+    if (world_.lost.erase(unit) == 0) return ok();
+    return Error(Errc::data_at_risk, "writes were lost");  // The kernel says so once.
   });
 }
 

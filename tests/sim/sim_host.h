@@ -8,20 +8,21 @@
 #include "journal/journal.h"
 #include "sim/faults.h"
 #include "sim/sim_world.h"
-#include "support/clock.h"
+#include "sim/turns.h"
 
 namespace hawser {
 
 // A host in memory that behaves as the kernel, iscsid and multipathd do, and goes wrong on demand.
 class SimHost final : public Host {
  public:
-  SimHost(SimWorld& world, Faults& faults, FakeClock& clock, std::stop_source& stop)
-      : world_(world), faults_(faults), clock_(clock), stop_(stop) {}
+  // With `turns`, others are at work at the same time.
+  SimHost(SimWorld& world, Faults& faults, std::stop_source& stop, Turns* turns = nullptr)
+      : world_(world), faults_(faults), stop_(stop), turns_(turns) {}
 
   std::unique_ptr<Crew> crew() override;
   Result<std::string> boot_id() override { return world_.boot_id; }
   std::int64_t uptime_ms() override { return world_.uptime_ms; }
-  std::int64_t wall_time_s() override { return 0; }
+  std::int64_t wall_time_s() override { return world_.wall_time_s; }
   Status pause(const Ctx& ctx, std::chrono::milliseconds time) override;
   Status check_ready(const Ctx& ctx, Multipath multipath) override;
   Result<std::vector<std::string>> resolve(const Ctx& ctx, const std::string& name) override;
@@ -82,27 +83,31 @@ class SimHost final : public Host {
 
  private:
   Status enter(const Ctx& ctx);
-  void advance(std::chrono::milliseconds time);
+  template <class Effect>
+  Status change(Effect&& effect);
+  // Until `is_over`, the deadline or a stop request.
+  void wait(const Ctx& ctx, const std::function<bool()>& is_over);
   void wait_for_ever(const Ctx& ctx);
-  void land_logins();
+  void sleep(const Ctx& ctx, std::chrono::milliseconds time);
+  bool is_taken(const LoginRequest& request) const;
+  bool is_in_flight(std::uint32_t sid) const;
   void bring_back();
   bool is_open(const std::string& node) const;
-  bool has_live_path(const std::string& node) const;
   void erase_map(const std::string& uuid);
   void add_device(const Session& session, std::uint32_t lun);
-  // The unit that is behind a device now; empty if there is none.
-  std::string unit_behind(const ScsiDevice& device) const;
 
   SimWorld& world_;
   Faults& faults_;
-  FakeClock& clock_;
   std::stop_source& stop_;
+  Turns* const turns_;
+  std::optional<unsigned> proven_{};  // Portal changes when a path answered last.
 };
 
 // Logs in the world's memory.
 class SimJournal final : public Journal {
  public:
-  SimJournal(SimWorld& world, Faults& faults) : world_(world), faults_(faults) {}
+  SimJournal(SimWorld& world, Faults& faults, Turns* turns = nullptr)
+      : world_(world), faults_(faults), turns_(turns) {}
 
   Result<std::unique_ptr<LogFile>> open(const Ctx& ctx, const std::string& id) override;
   Result<std::unique_ptr<LogFile>> try_open(const std::string& id) override;
@@ -110,10 +115,17 @@ class SimJournal final : public Journal {
   Result<std::vector<std::string>> list() override;
   Result<std::unique_ptr<NamedLock>> lock(const Ctx& ctx, const std::string& name) override;
 
+  // Ids of the logs that this process has open.
+  const std::set<std::string>& open_logs() const { return open_logs_; }
+
  private:
+  Status enter(const Ctx& ctx);
+  Status take(const Ctx& ctx, const std::string& lock);
+
   SimWorld& world_;
   Faults& faults_;
-  std::set<std::string> held_{};
+  Turns* const turns_;
+  std::set<std::string> open_logs_{};
 };
 
 }  // namespace hawser

@@ -6,19 +6,30 @@
 namespace hawser {
 namespace {
 
-// The contract of journal.h, checked: after a failed append nothing more is written.
+std::string lock_of_log(const std::string& id) { return "log " + id; }
+
+// The contract of journal.h, checked: after a failed append nothing more is written. Others get no
+// turn in between: an operation appends with a mutex in its hands.
 class SimLogFile final : public LogFile {
  public:
-  SimLogFile(SimWorld& world, Faults& faults, std::set<std::string>& held, std::string id)
-      : world_(world), faults_(faults), held_(held), id_(std::move(id)), records_(world.logs[id_]) {
-    held_.insert(id_);
+  SimLogFile(SimWorld& world, Faults& faults, std::set<std::string>& open_logs, std::string id)
+      : world_(world),
+        faults_(faults),
+        open_logs_(open_logs),
+        id_(std::move(id)),
+        records_(world.logs[id_]) {
+    open_logs_.insert(id_);
   }
-  ~SimLogFile() override { held_.erase(id_); }
+  ~SimLogFile() override {
+    open_logs_.erase(id_);
+    world_.locks.erase(lock_of_log(id_));
+  }
 
   Status append(Record record, Durability) override {
     HAWSER_ASSERT(!is_removed_);  // It would go to a file without a name.
     if (is_broken_) return Error(Errc::io, "the tail of the log is unknown");
     record.seq = records_.size() + 1;
+    record.time_s = world_.wall_time_s;
     Status appended = faults_.change([&]() -> Status {
       world_.logs[id_].push_back(record);
       return ok();
@@ -39,7 +50,7 @@ class SimLogFile final : public LogFile {
  private:
   SimWorld& world_;
   Faults& faults_;
-  std::set<std::string>& held_;
+  std::set<std::string>& open_logs_;
   bool is_removed_ = false;
   const std::string id_;
   std::vector<Record> records_;
@@ -48,33 +59,56 @@ class SimLogFile final : public LogFile {
 
 class SimLock final : public NamedLock {
  public:
-  SimLock(std::set<std::string>& held, std::string name) : held_(held), name_(std::move(name)) {
-    HAWSER_ASSERT(held_.insert(name_).second);  // Tasks take turns: a second holder is a deadlock.
-  }
-  ~SimLock() override { held_.erase(name_); }
+  SimLock(std::set<std::string>& locks, std::string name) : locks_(locks), name_(std::move(name)) {}
+  ~SimLock() override { locks_.erase(name_); }
 
  private:
-  std::set<std::string>& held_;
+  std::set<std::string>& locks_;
   const std::string name_;
 };
 
 }  // namespace
 
-Result<std::unique_ptr<LogFile>> SimJournal::open(const Ctx& ctx, const std::string& id) {
+Status SimJournal::enter(const Ctx& ctx) {
   HAWSER_TRY(ctx.check());
-  HAWSER_TRY(faults_.look());
-  HAWSER_ASSERT(!held_.contains(id));
-  return std::unique_ptr<LogFile>(std::make_unique<SimLogFile>(world_, faults_, held_, id));
+  if (turns_ != nullptr) turns_->yield();
+  return faults_.look();
+}
+
+// Without others at work a lock that is held is a deadlock.
+Status SimJournal::take(const Ctx& ctx, const std::string& lock) {
+  const auto is_free = [&] { return !world_.locks.contains(lock); };
+  if (turns_ != nullptr) {
+    turns_->wait(ctx.deadline,
+                 [&] { return is_free() || ctx.stop.stop_requested() || faults_.is_dead(); });
+    faults_.check_alive();
+    if (!is_free()) {
+      if (ctx.stop.stop_requested()) return Error(Errc::cancelled, "cancelled");
+      return Error(Errc::busy, lock + " is held");
+    }
+  }
+  HAWSER_ASSERT(world_.locks.insert(lock).second);
+  return ok();
+}
+
+Result<std::unique_ptr<LogFile>> SimJournal::open(const Ctx& ctx, const std::string& id) {
+  HAWSER_TRY(enter(ctx));
+  HAWSER_TRY(take(ctx, lock_of_log(id)));
+  return std::unique_ptr<LogFile>(std::make_unique<SimLogFile>(world_, faults_, open_logs_, id));
 }
 
 Result<std::unique_ptr<LogFile>> SimJournal::try_open(const std::string& id) {
+  if (turns_ != nullptr) turns_->yield();
   HAWSER_TRY(faults_.look());
   if (!world_.logs.contains(id)) return Error(Errc::not_found, "no log " + id);
-  if (held_.contains(id)) return Error(Errc::busy, "log " + id + " is held");
-  return std::unique_ptr<LogFile>(std::make_unique<SimLogFile>(world_, faults_, held_, id));
+  if (!world_.locks.insert(lock_of_log(id)).second) {
+    return Error(Errc::busy, "log " + id + " is held");
+  }
+  return std::unique_ptr<LogFile>(std::make_unique<SimLogFile>(world_, faults_, open_logs_, id));
 }
 
 Result<std::vector<Record>> SimJournal::read(const std::string& id) {
+  if (turns_ != nullptr) turns_->yield();
   HAWSER_TRY(faults_.look());
   const auto log = world_.logs.find(id);
   if (log == world_.logs.end()) return Error(Errc::not_found, "no log " + id);
@@ -82,6 +116,7 @@ Result<std::vector<Record>> SimJournal::read(const std::string& id) {
 }
 
 Result<std::vector<std::string>> SimJournal::list() {
+  if (turns_ != nullptr) turns_->yield();
   HAWSER_TRY(faults_.look());
   std::vector<std::string> ids;
   for (const auto& [id, records] : world_.logs)
@@ -90,9 +125,9 @@ Result<std::vector<std::string>> SimJournal::list() {
 }
 
 Result<std::unique_ptr<NamedLock>> SimJournal::lock(const Ctx& ctx, const std::string& name) {
-  HAWSER_TRY(ctx.check());
-  HAWSER_TRY(faults_.look());
-  return std::unique_ptr<NamedLock>(std::make_unique<SimLock>(held_, name));
+  HAWSER_TRY(enter(ctx));
+  HAWSER_TRY(take(ctx, name));
+  return std::unique_ptr<NamedLock>(std::make_unique<SimLock>(world_.locks, name));
 }
 
 }  // namespace hawser

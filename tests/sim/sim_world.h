@@ -10,9 +10,17 @@
 #include "model/map.h"
 #include "model/scsi_device.h"
 #include "model/session.h"
+#include "support/clock.h"
 #include "wire/journal_record.h"
 
 namespace hawser {
+
+// A login that was sent and is not answered yet.
+struct SimLogin {
+  Session session{};
+  std::int64_t ends_ms = 0;  // Uptime at which it comes true, unless its portal is dead by then.
+  bool comes_true = true;    // False: iscsid gives it up then.
+};
 
 // What survives the death of a process: kernel, daemons and disk.
 struct SimWorld {
@@ -25,7 +33,7 @@ struct SimWorld {
 
   // --- this host ---
   std::map<std::uint32_t, Session> sessions{};
-  std::vector<Session> logins_in_flight{};  // Sent, not answered: they come true later.
+  std::vector<SimLogin> logins_in_flight{};
   std::map<std::string, ScsiDevice> devices{};
   std::map<std::string, Map> maps{};
   std::set<std::string> wwids{};
@@ -34,7 +42,18 @@ struct SimWorld {
   bool runs_multipathd = true;
   std::set<std::string> dirty{};  // Units with data that has not reached the target.
 
+  std::set<std::string> locks{};  // That somebody holds; those of the dead are freed by and by.
+  unsigned changes = 0;           // How often anything but a log has changed.
+
   std::string boot_id = "boot-1";
+  std::int64_t wall_time_s = 0;
+
+  // --- what others do -------------------------------------------------------------------------
+  std::map<std::string, std::int64_t> slow_portals{};  // Address: how long a login takes.
+  std::set<std::string> known_paths{};                 // Devices that multipathd has looked at.
+  std::set<std::string> offered_paths{};               // It was told of these, and will look.
+  unsigned portal_changes = 0;                         // How often a portal died or came back.
+  std::map<std::string, std::int64_t> flushed_ms{};    // Unit: uptime of the last good flush.
 
   // --- what makes a detach hard; nodes are "dm-0" or the name of a device ---
   std::int64_t portals_back_ms = 0;     // Uptime at which the dead portals answer again; 0: never.
@@ -52,6 +71,7 @@ struct SimWorld {
   std::uint32_t next_sid = 1;
   std::uint32_t next_minor = 0;
   std::int64_t uptime_ms = 1000;
+  FakeClock clock{};
 
   std::uint64_t sectors_of(const std::string& unit) const {
     const auto sectors = unit_sectors.find(unit);
@@ -62,6 +82,49 @@ struct SimWorld {
     return session == sessions.end() || dead_portals.contains(session->second.address);
   }
 
+  void pass(std::chrono::milliseconds time) {
+    clock.advance(time);
+    uptime_ms += time.count();
+    if (portals_back_ms != 0 && uptime_ms >= portals_back_ms) dead_portals.clear();
+    end_logins();
+  }
+
+  // A target that nobody can reach any more answers no login.
+  void end_logins() {
+    std::erase_if(logins_in_flight, [&](const SimLogin& login) {
+      if (login.ends_ms > uptime_ms) return false;
+      ++changes;
+      if (login.comes_true && !dead_portals.contains(login.session.address))
+        sessions[login.session.sid] = login.session;
+      return true;
+    });
+  }
+
+  // The unit that is behind a device now; empty if there is none.
+  std::string unit_behind(const ScsiDevice& device) const {
+    const auto session = sessions.find(device.sid);
+    if (session == sessions.end()) return {};
+    const auto luns = targets.find(session->second.target);
+    if (luns == targets.end()) return {};
+    const auto unit = luns->second.find(static_cast<std::uint32_t>(device.hctl.lun));
+    return unit == luns->second.end() ? std::string() : unit->second;
+  }
+
+  // The unit that I/O on a node reaches; empty if no path works.
+  std::string live_unit(const std::string& node) const {
+    for (const auto& [name, device] : devices) {
+      if (is_dead(device.sid)) continue;
+      if (name == node) return unit_behind(device);
+      for (const auto& [uuid, map] : maps) {
+        if ("dm-" + std::to_string(map.minor) != node) continue;
+        for (const MapPathStatus& path : map.paths) {
+          if (path.is_active && path.dev == device.dev) return unit_behind(device);
+        }
+      }
+    }
+    return {};
+  }
+
   // The host is started again: what is on disk stays.
   void reboot() {
     boot_id += '+';
@@ -69,6 +132,8 @@ struct SimWorld {
     logins_in_flight.clear();
     devices.clear();
     maps.clear();
+    known_paths.clear();
+    offered_paths.clear();
     next_sid = 1;
     uptime_ms = 1000;
   }
@@ -79,8 +144,8 @@ struct SimWorld {
     for (const auto& [sid, session] : sessions)
       text +=
           "session " + std::to_string(sid) + " " + session.target + " " + session.address + "\n";
-    for (const Session& session : logins_in_flight)
-      text += "login in flight " + session.target + " " + session.address + "\n";
+    for (const SimLogin& login : logins_in_flight)
+      text += "login in flight " + login.session.target + " " + login.session.address + "\n";
     for (const auto& [name, device] : devices)
       text += "device " + name + " " + to_string(device.hctl) + (device.read_only ? " ro\n" : "\n");
     for (const auto& [uuid, map] : maps)

@@ -18,15 +18,15 @@ using namespace std::chrono_literals;
 
 // A process: it is born with a clean memory, and dies with its locks.
 struct SimProcess {
-  SimProcess(SimWorld& world, Faults& faults)
-      : host(world, faults, clock, stop), journal(world, faults) {}
+  SimProcess(SimWorld& world, Faults& faults, Turns* turns = nullptr)
+      : clock(world.clock), host(world, faults, stop, turns), journal(world, faults, turns) {}
 
-  Ctx ctx() const {
-    return {.clock = clock, .deadline = clock.now() + 60s, .stop = stop.get_token()};
+  Ctx ctx(std::chrono::nanoseconds time = 60s) const {
+    return {.clock = clock, .deadline = clock.now() + time, .stop = stop.get_token()};
   }
   Environment environment() { return {.host = host, .journal = journal}; }
 
-  FakeClock clock{};
+  const Clock& clock;
   std::stop_source stop{};
   SimHost host;
   SimJournal journal;
