@@ -206,7 +206,12 @@ Status Joiner::compare(const Map& map, const ScsiDevice& device) const {
     return mismatch(device, "is unit " + wwid_of(device.identity) + ", but the volume is " +
                                 wwid_of(state_.identity));
   }
-  if (device.sectors != map.sectors) {
+  // One whose unit has grown is large enough. Beside paths of the old size multipathd would not
+  // take it; but it is not thrown out of the map for that, and is better than none.
+  const bool is_wanted =
+      map.has_path(device.dev) || std::none_of(map.paths.begin(), map.paths.end(),
+                                               [](const auto& path) { return path.is_active; });
+  if (device.sectors < map.sectors || (device.sectors > map.sectors && !is_wanted)) {
     return mismatch(device, "has " + std::to_string(device.sectors) + " sectors, but the map has " +
                                 std::to_string(map.sectors) + "; was the volume resized?");
   }

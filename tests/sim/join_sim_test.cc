@@ -176,6 +176,35 @@ TEST(JoinSimTest, a_path_in_the_map_that_shows_another_unit_is_taken_out_of_it) 
   EXPECT_EQ(joined.paths.front().error->code(), Errc::identity_mismatch);
 }
 
+// Both had failed when the unit grew, and nobody has resized the map yet.
+TEST(JoinSimTest, a_path_in_the_map_whose_unit_has_grown_stays_in_it) {
+  Degraded start = with_a_failed_path();
+  Map& map = start.world.maps.begin()->second;
+  for (MapPathStatus& path : map.paths)
+    path.is_active = false;
+  start.world.unit_sectors[kUnit] = 2 * map.sectors;
+
+  const Attachment joined = join_in_good_weather(start.world, start);
+
+  EXPECT_FALSE(joined.degraded);
+  EXPECT_EQ(map.sectors, 2048u);
+  EXPECT_EQ(active_paths(start.world), 2u);
+}
+
+TEST(JoinSimTest, without_any_other_a_path_whose_unit_has_grown_is_joined) {
+  Degraded start = with_a_failed_path();
+  Map& map = start.world.maps.begin()->second;
+  map.table.groups.clear();
+  map.paths.clear();
+  start.world.devices.clear();
+  start.world.unit_sectors[kUnit] = 2 * map.sectors;
+
+  join_in_good_weather(start.world, start);
+
+  EXPECT_EQ(map.sectors, 2048u);
+  EXPECT_GT(active_paths(start.world), 0u);
+}
+
 TEST(JoinSimTest, a_path_whose_disk_was_deleted_makes_room_for_the_new_one) {
   Degraded start = with_a_late_portal(2);
   SimWorld& world = start.world;
