@@ -112,9 +112,17 @@ Status prove_a_path(const Ctx& ctx, Operation& operation, const LogState& state,
   return ok();
 }
 
+// Where there is a map, it is what was handed out. A disk beside it that does not answer has
+// nothing to be waited for: whoever had it open has closed it, and was told then.
 Status flush_nodes(const Ctx& ctx, Operation& operation, const Subject& subject) {
-  for (const std::string& node : subject.nodes())
-    HAWSER_TRY(operation.host().flush(ctx, node));
+  Host& host = operation.host();
+  if (subject.map) HAWSER_TRY(host.flush(ctx, "dm-" + std::to_string(subject.map->minor)));
+  for (const ScsiDevice& device : subject.devices) {
+    if (subject.map && subject.map->has_path(device.dev)) continue;
+    const Status answers = subject.map ? host.probe(ctx.within(kProbeBudget), device) : ok();
+    HAWSER_TRY(ctx.check());
+    if (answers) HAWSER_TRY(host.flush(ctx, device.name));
+  }
   return ok();
 }
 

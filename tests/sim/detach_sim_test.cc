@@ -318,6 +318,22 @@ TEST(DetachSimTest, a_disk_that_multipathd_takes_into_the_map_meanwhile_is_no_us
 }
 
 // Keeps: D4
+// multipathd may leave out of the map what was dead when it looked.
+TEST(DetachSimTest, a_dead_disk_that_is_in_no_map_is_not_waited_for) {
+  Attached start = attached(sim_world(), sim_spec(2), {});
+  SimWorld& world = start.world;
+  Map& map = world.maps.begin()->second;
+  const DevT dead = world.devices.rbegin()->second.dev;
+  map.table = without_paths(map.table, {dead});
+  std::erase_if(map.paths, [&](const MapPathStatus& path) { return path.dev == dead; });
+  world.dead_portals = {"10.0.2.2"};
+  const Result<DetachReport> done = detach_once(world, start.id);
+  ASSERT_TRUE(done) << done.error().message();
+  EXPECT_TRUE(world.dirty.empty());
+  EXPECT_EQ(world.picture(), start.before.picture());
+}
+
+// Keeps: D4
 TEST(DetachSimTest, a_map_that_is_there_after_a_crash_is_attached_and_flushed_anew) {
   Attached start = attached(sim_world(), sim_spec(2), {});
   std::vector<Record>& log = start.world.logs[start.id];
