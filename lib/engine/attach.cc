@@ -98,8 +98,9 @@ class Attach {
 
   Status commit(const Unit& unit) {
     is_committing_ = true;
-    Status committed = operation_.mark(RecordType::commit, step::kAttach,
-                                       {{"multipath", unit.has_map() ? "1" : "0"}});
+    Fields fields{{"multipath", unit.has_map() ? "1" : "0"}};
+    if (!unit.has_map()) fields["sid"] = std::to_string(unit.paths().front().session.sid);
+    Status committed = operation_.mark(RecordType::commit, step::kAttach, std::move(fields));
     if (committed) return ok();
     return std::move(committed).error().with(Outcome::unknown);
   }
@@ -109,6 +110,7 @@ class Attach {
     HAWSER_TRY_ASSIGN(LogState state, operation_.state());
     state.phase = Phase::attached;
     state.is_multipath = unit.has_map();
+    if (!unit.has_map()) state.bare_sid = unit.paths().front().session.sid;
     HAWSER_TRY_ASSIGN(Attachment attachment,
                       report(ctx, operation_.host(), operation_.id(), state));
     for (std::size_t i = 0; i < attachment.paths.size(); ++i) {

@@ -142,6 +142,7 @@ class Replayer {
       case RecordType::commit:
         state_.phase = Phase::attached;
         state_.is_multipath = fields.flag("multipath");
+        if (fields.has("sid")) state_.bare_sid = fields.number<std::uint32_t>("sid");
         break;
       case RecordType::abort:
         state_.phase = state_.phase == Phase::detaching ? Phase::attached : Phase::idle;

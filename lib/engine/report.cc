@@ -116,8 +116,11 @@ Result<Attachment> report(const Ctx& ctx, Host& host, const std::string& id,
     attachment.stable_path = "/dev/disk/by-id/dm-uuid-" + map->uuid;
     attachment.size_bytes = map->sectors * kSectorBytes;
   }
-  const auto bare = std::find_if(attachment.paths.begin(), attachment.paths.end(),
-                                 [](const PathReport& p) { return !p.device.empty(); });
+  // Another path may have left a disk as well, which nobody has looked at.
+  const auto bare =
+      std::find_if(attachment.paths.begin(), attachment.paths.end(), [&](const PathReport& p) {
+        return !p.device.empty() && (!state.bare_sid || p.sid == state.bare_sid);
+      });
   if (!state.is_multipath && !map && bare != attachment.paths.end()) {
     attachment.path = "/dev/" + bare->device;
     attachment.stable_path = by_path_link(*bare);

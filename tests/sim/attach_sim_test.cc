@@ -68,6 +68,11 @@ void run(const Scenario& scenario) {
         }
         if (made) {
           EXPECT_FALSE(made->path.empty());
+          for (const PathReport& path : made->paths) {
+            if ("/dev/" + path.device == made->path) {
+              EXPECT_EQ(path.state, "active");
+            }
+          }
         } else if (made.error().outcome() == Outcome::unchanged) {
           EXPECT_EQ(world.picture(), before) << made.error().message();
         }
