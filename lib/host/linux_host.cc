@@ -7,6 +7,7 @@
 #include <fstream>
 
 #include "host/event_wait.h"
+#include "host/login_wait.h"
 #include "host/thread_crew.h"
 #include "iscsid/iface_db.h"
 #include "netlink/events.h"
@@ -19,9 +20,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// iscsid 2.1.10 never answers a login with a manual scan, and the kernel sends no event when a
-// session has logged in: between hints we look at sysfs.
-constexpr auto kLoginTick = 200ms;
 constexpr auto kDeviceTick = 100ms;
 constexpr auto kOpenTick = 10ms;
 constexpr auto kWwidBudget = 1s;
@@ -141,29 +139,8 @@ Result<Session> LinuxHost::login(const Ctx& ctx, const LoginRequest& request) {
   Result<IscsiEvents> events = IscsiEvents::open();  // Before, so that nothing is missed.
   HAWSER_TRY_ASSIGN(const LoginRequest bound, with_binding(request));
   HAWSER_TRY_ASSIGN(IscsidExchange exchange, iscsid_.send_login(ctx, bound));
-  bool is_answered = false;
-  for (;;) {
-    const std::array<int, 2> fds{is_answered ? -1 : exchange.fd(), events ? events->fd() : -1};
-    const Result<bool> woken = wait_readable_for(ctx, fds, kLoginTick);
-    // What was sent cannot be taken back: the session may still come.
-    if (!woken) return Error(woken.error()).with("login").with(Outcome::unknown);
-    if (events) events->drain();
-    if (!is_answered) {
-      HAWSER_TRY_ASSIGN(const std::optional<IscsidReply> reply, exchange.poll_reply());
-      if (reply && reply->result != iscsid_result::kSuccess) {
-        return login_error(reply->result, request.chap);
-      }
-      is_answered = reply.has_value();
-    }
-    HAWSER_TRY_ASSIGN(const std::optional<Session> session, find_session(request));
-    if (!session) continue;
-    if (is_answered) return *session;
-    // It may be another's login that came first. Ours it is when iscsid, silent for a while, tries
-    // no login any more.
-    if (*woken) continue;
-    HAWSER_TRY_ASSIGN(const bool in_flight, iscsid_.login_in_flight(ctx));
-    if (!in_flight) return *session;
-  }
+  return wait_for_login(ctx, iscsid_, std::move(exchange), events ? &*events : nullptr,
+                        request.chap, [&] { return find_session(request); });
 }
 
 Result<bool> LinuxHost::login_in_flight(const Ctx& ctx) { return iscsid_.login_in_flight(ctx); }
