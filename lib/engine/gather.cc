@@ -14,6 +14,8 @@ using namespace std::chrono_literals;
 // Taking back a path that died takes as long as the kernel and iscsid need to see that. What is not
 // done by then is in the log, and is done by whoever takes the volume down.
 constexpr auto kDiscardBudget = 10s;
+// A login that is on its way comes within that, or its portal is not there.
+constexpr auto kPendingBudget = 2s;
 
 // udev runs a dozen programs for each disk. On a host with few processors four disks at once keep
 // it from the map, which is what the caller waits for; so the others come after it, unless it is
@@ -203,18 +205,16 @@ void Gatherer::take_arrivals(const Ctx& ctx, Unit& unit) {
 void Gatherer::take(const Ctx& ctx, Unit& unit, Arrival arrival) {
   const LoggedPath& path = arrival.path;
   Result<Path>& up = *arrival.result;
-  // Told to stop because the others were enough. It may be a good path all the same: what has come
-  // of it stays in the log, as a login that is still pending does.
+  // Told to stop because the others were enough. It may be a good path of a map all the same: what
+  // has come of it stays in the log, as a login that is still pending does.
   const bool is_late = !up && up.error().code() == Errc::cancelled && ctx.check();
   const bool is_bare = !unit.paths().empty() && !unit.has_map();
   if (is_late) {
-    const Error& stopped = up.error();
-    up = (is_bare ? not_needed()
-                  : Error(Errc::deadline_exceeded, "no answer by the time the others were enough"))
-             .with(stopped.stage())
-             .with(!is_bare                          ? Outcome::unknown
-                   : stopped.stage() == Stage::login ? stopped.outcome()
-                                                     : Outcome::unchanged);
+    const Stage stage = up.error().stage();
+    up = is_bare ? not_needed().with(stage)
+                 : Error(Errc::deadline_exceeded, "no answer by the time the others were enough")
+                       .with(stage)
+                       .with(Outcome::unknown);
   }
   Status admitted = !up       ? Status(std::move(up).error())
                     : fatal_  ? Status(*fatal_)
@@ -233,7 +233,7 @@ void Gatherer::take(const Ctx& ctx, Unit& unit, Arrival arrival) {
   }
   if (unit.is_fatal() && !fatal_) fatal_ = error;
   // A path that did not make it into the unit is of no use, and its session would be a leftover.
-  // One whose login is pending cannot be taken back, and one that may be in the map has to wait for
+  // One that the map may get yet is left pending, and one that may be in the map has to wait for
   // whoever takes the map down.
   const bool can_discard = error.outcome() == Outcome::unchanged && !fatal_ &&
                            error.stage() != Stage::map && error.stage() != Stage::journal;
@@ -299,7 +299,8 @@ Status Gatherer::discard(const Ctx& ctx, const LoggedPath& path) {
       }
       operation_.undone(step::kDevice, device.number);
     }
-    HAWSER_TRY(release_session(ctx, operation_, entry));
+    const bool is_pending = entry.progress == Progress::intended;
+    HAWSER_TRY(release_session(is_pending ? ctx.within(kPendingBudget) : ctx, operation_, entry));
   }
   return ok();
 }

@@ -196,6 +196,37 @@ TEST(AttachSimTest, a_portal_that_is_named_twice_is_one_path) {
   EXPECT_EQ(portals_of(sim_world(), spec), " 10.0.1.2:3260,7 10.0.2.2:3260");
 }
 
+// No map can be made, and the first disk is handed out while other logins are on their way.
+SimWorld with_slow_portals_and_no_map() {
+  SimWorld world = sim_world();
+  world.blacklists = true;
+  world.slow_portals = {{"10.0.1.2", 300}, {"10.0.2.2", 600}, {"10.0.3.2", 12'000}};
+  return world;
+}
+
+// Keeps: A10
+TEST(AttachSimTest, a_bare_disk_keeps_no_session_but_its_own) {
+  SimWorld world = with_slow_portals_and_no_map();
+  const std::string before = world.picture();
+  Choices choices;
+  choices.next_run();
+  Faults faults(choices, 0);
+  Turns turns(world, choices, 0);
+  SimProcess process(world, faults, &turns);
+  const std::int64_t start_ms = world.uptime_ms;
+  std::optional<Result<Attachment>> made;
+  turns.start([&] { made = attach(process.ctx(), process.environment(), sim_spec(3), {}); });
+  turns.run();
+  ASSERT_TRUE(*made) << made->error().message();
+  EXPECT_TRUE((*made)->degraded);
+  EXPECT_EQ(world.sessions.size(), 1);
+  EXPECT_EQ(world.logins_in_flight.size(), 1);  // Of the third portal: detach waits for it.
+  EXPECT_LT(world.uptime_ms - start_ms, 5000);
+
+  detach_in_good_weather(world, (*made)->id);
+  EXPECT_EQ(world.picture(), before);
+}
+
 TEST(AttachSimTest, two_faults_on_a_clean_host) {
   run({"clean_twice", sim_world(), sim_spec(2), {}, 2, false});
 }

@@ -547,6 +547,7 @@ Result<PathVerdict> SimHost::offer_path(const Ctx& ctx, const ScsiDevice& device
   HAWSER_TRY(enter(ctx));
   HAWSER_TRY(faults_.look());
   if (!world_.runs_multipathd) return PathVerdict::not_running;
+  if (world_.blacklists) return PathVerdict::blacklisted;
   world_.offered_paths.insert(device.name);
   return world_.known_paths.contains(device.name) ? PathVerdict::accepted : PathVerdict::undecided;
 }

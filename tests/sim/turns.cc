@@ -152,6 +152,10 @@ void Turns::pass_time() {
   for (const auto& fiber : fibers_)
     next = std::min(next, fiber->until);
   if (!events_.empty()) next = std::min(next, events_.begin()->first);
+  for (const SimLogin& login : world_.logins_in_flight) {
+    const std::chrono::milliseconds left{login.ends_ms - world_.uptime_ms};
+    next = std::min(next, world_.clock.now() + left);
+  }
   HAWSER_ASSERT(next != TimePoint::max());  // Everybody waits for somebody else, for ever.
   world_.pass(std::chrono::ceil<std::chrono::milliseconds>(next - world_.clock.now()));
 }
