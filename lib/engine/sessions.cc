@@ -182,8 +182,23 @@ Result<Acquired> acquire_session(const Ctx& ctx, Operation& operation, const Log
 
 namespace {
 
-bool is_pending(Operation& operation, const SessionEntry& entry) {
-  return entry.progress == Progress::intended && operation.host().uptime_ms() < entry.expires_ms;
+// What there is of a session that the log names.
+struct Sight {
+  std::optional<Session> session{};
+  bool is_awaited = false;    // Its login was never answered, and the time for that is not over.
+  bool is_in_flight = false;  // And iscsid is still at it, or at another.
+};
+
+Result<Sight> look(const Ctx& ctx, Operation& operation, const SessionEntry& entry) {
+  Sight sight;
+  sight.is_awaited =
+      entry.progress == Progress::intended && operation.host().uptime_ms() < entry.expires_ms;
+  HAWSER_TRY_ASSIGN(sight.session, find_session(ctx, operation, entry));
+  if (sight.session || !sight.is_awaited) return sight;
+  HAWSER_TRY_ASSIGN(sight.is_in_flight, operation.host().login_in_flight(ctx));
+  // Again: the login may have ended in between.
+  HAWSER_TRY_ASSIGN(sight.session, find_session(ctx, operation, entry));
+  return sight;
 }
 
 Error not_back(const SessionEntry& entry, Error cause) {
@@ -198,26 +213,21 @@ Error not_back(const SessionEntry& entry, Error cause) {
 
 Result<std::optional<Session>> resume_session(const Ctx& ctx, Operation& operation,
                                               const SessionEntry& entry) {
-  Host& host = operation.host();
   for (;;) {
-    HAWSER_TRY_ASSIGN(const std::optional<Session> session, find_session(ctx, operation, entry));
-    if (session && session->state == SessionState::logged_in) {
+    HAWSER_TRY_ASSIGN(const Sight sight, look(ctx, operation, entry));
+    if (sight.session && sight.session->state == SessionState::logged_in) {
       if (entry.progress == Progress::intended) {
-        HAWSER_TRY(operation.done(step::kSession, entry.number,
-                                  done_fields({.session = *session, .origin = entry.origin})));
+        HAWSER_TRY(
+            operation.done(step::kSession, entry.number,
+                           done_fields({.session = *sight.session, .origin = entry.origin})));
       }
-      return session;
+      return sight.session;
     }
-    if (!session) {
-      const bool may_come = is_pending(operation, entry);
-      HAWSER_TRY_ASSIGN(const bool in_flight,
-                        may_come ? host.login_in_flight(ctx) : Result<bool>(false));
-      if (!in_flight) {
-        operation.undone(step::kSession, entry.number);
-        return std::optional<Session>{};
-      }
+    if (!sight.session && !sight.is_in_flight) {
+      operation.undone(step::kSession, entry.number);
+      return std::optional<Session>{};
     }
-    const Status paused = host.pause(ctx, kLoginLookInterval);
+    const Status paused = operation.host().pause(ctx, kLoginLookInterval);
     if (!paused) return not_back(entry, paused.error());
   }
 }
@@ -232,19 +242,14 @@ enum class Verdict {
 };
 
 Result<Verdict> judge(const Ctx& ctx, Operation& operation, const SessionEntry& entry,
-                      const std::optional<Session>& session) {
-  Host& host = operation.host();
-  const bool may_come = is_pending(operation, entry);
-  if (!session) {
-    if (!may_come) return Verdict::gone;
-    HAWSER_TRY_ASSIGN(const bool in_flight, host.login_in_flight(ctx));
-    return in_flight ? Verdict::wait : Verdict::gone;
-  }
+                      const Sight& sight) {
+  const std::optional<Session>& session = sight.session;
+  if (!session) return sight.is_in_flight ? Verdict::wait : Verdict::gone;
   if (entry.origin == Origin::foreign) return Verdict::leave;
-  if (may_come && session->state != SessionState::logged_in) return Verdict::wait;
+  if (sight.is_awaited && session->state != SessionState::logged_in) return Verdict::wait;
   HAWSER_TRY_ASSIGN(const std::vector<Origin> uses, other_uses(operation, entry.key));
   if (!uses.empty()) return Verdict::leave;
-  HAWSER_TRY_ASSIGN(std::vector<ScsiDevice> devices, host.devices(ctx, session->sid));
+  HAWSER_TRY_ASSIGN(std::vector<ScsiDevice> devices, operation.host().devices(ctx, session->sid));
   HAWSER_TRY_ASSIGN(const LogState state, operation.state());
   if (state.phase == Phase::detaching && state.flushed) {
     // What could not be deleted, or came back, goes with the session.
@@ -264,8 +269,8 @@ Status release_session(const Ctx& ctx, Operation& operation, const SessionEntry&
   for (;;) {
     // Held while logging out too: whoever wants this very session has to wait for its end anyway.
     HAWSER_TRY_ASSIGN(auto lock, lock_session(ctx, operation, entry.key));
-    HAWSER_TRY_ASSIGN(const std::optional<Session> session, find_session(ctx, operation, entry));
-    HAWSER_TRY_ASSIGN(const Verdict verdict, judge(ctx, operation, entry, session));
+    HAWSER_TRY_ASSIGN(const Sight sight, look(ctx, operation, entry));
+    HAWSER_TRY_ASSIGN(const Verdict verdict, judge(ctx, operation, entry, sight));
     if (verdict == Verdict::wait) {
       lock.reset();
       Status waited = operation.host().pause(ctx, kLoginLookInterval);
@@ -275,13 +280,13 @@ Status release_session(const Ctx& ctx, Operation& operation, const SessionEntry&
     }
     if (verdict == Verdict::log_out) {
       operation.tell(Event::Level::info, "logout.sent",
-                     "logging out of session " + std::to_string(session->sid));
-      Status out = operation.host().logout(ctx, session->sid);
+                     "logging out of session " + std::to_string(sight.session->sid));
+      Status out = operation.host().logout(ctx, sight.session->sid);
       if (!out) {
         return std::move(out)
             .error()
             .with(Stage::logout)
-            .with("session " + std::to_string(session->sid));
+            .with("session " + std::to_string(sight.session->sid));
       }
     }
     operation.undone(step::kSession, entry.number);

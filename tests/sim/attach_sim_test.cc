@@ -196,6 +196,27 @@ TEST(AttachSimTest, a_portal_that_is_named_twice_is_one_path) {
   EXPECT_EQ(portals_of(sim_world(), spec), " 10.0.1.2:3260,7 10.0.2.2:3260");
 }
 
+// Work in a process of its own, which may be killed; `meanwhile` is called whenever it asks the
+// host.
+void in_turns(SimWorld& world, const std::function<void(Faults&)>& meanwhile,
+              const std::function<void(SimProcess&)>& work) {
+  Choices choices;
+  choices.next_run();
+  Faults faults(choices, 0);
+  Turns turns(world, choices, 0);
+  turns.meanwhile([&] {
+    if (meanwhile) meanwhile(faults);
+  });
+  SimProcess process(world, faults, &turns);
+  turns.start([&] {
+    try {
+      work(process);
+    } catch (const SimCrash&) {
+    }
+  });
+  turns.run();
+}
+
 // No map can be made, and the first disk is handed out while other logins are on their way.
 SimWorld with_slow_portals_and_no_map() {
   SimWorld world = sim_world();
@@ -208,15 +229,11 @@ SimWorld with_slow_portals_and_no_map() {
 TEST(AttachSimTest, a_bare_disk_keeps_no_session_but_its_own) {
   SimWorld world = with_slow_portals_and_no_map();
   const std::string before = world.picture();
-  Choices choices;
-  choices.next_run();
-  Faults faults(choices, 0);
-  Turns turns(world, choices, 0);
-  SimProcess process(world, faults, &turns);
   const std::int64_t start_ms = world.uptime_ms;
   std::optional<Result<Attachment>> made;
-  turns.start([&] { made = attach(process.ctx(), process.environment(), sim_spec(3), {}); });
-  turns.run();
+  in_turns(world, {}, [&](SimProcess& process) {
+    made = attach(process.ctx(), process.environment(), sim_spec(3), {});
+  });
   ASSERT_TRUE(*made) << made->error().message();
   EXPECT_TRUE((*made)->degraded);
   EXPECT_EQ(world.sessions.size(), 1);
@@ -225,6 +242,39 @@ TEST(AttachSimTest, a_bare_disk_keeps_no_session_but_its_own) {
 
   detach_in_good_weather(world, (*made)->id);
   EXPECT_EQ(world.picture(), before);
+}
+
+// Keeps: A1
+TEST(AttachSimTest, a_login_that_comes_true_at_any_moment_of_a_recovery_is_undone) {
+  SimWorld start = sim_world();
+  const std::string before = start.picture();
+  start.slow_portals = {{"10.0.1.2", 12'000}};
+  const auto kill_when_sent = [&](Faults& faults) {
+    if (!start.logins_in_flight.empty()) faults.kill();
+  };
+  in_turns(start, kill_when_sent, [](SimProcess& process) {
+    (void)attach(process.ctx(), process.environment(), sim_spec(1), {});
+  });
+  ASSERT_EQ(start.logins_in_flight.size(), 1);
+
+  int moments = 0;
+  for (bool is_over = false; !is_over; ++moments) {
+    SimWorld world = start;
+    int left = moments;
+    const auto answer = [&](Faults&) {
+      if (left-- != 0) return;
+      for (SimLogin& login : world.logins_in_flight)
+        login.ends_ms = 0;
+      world.end_logins();
+    };
+    in_turns(world, answer, [&](SimProcess& process) {
+      const Result<RecoverReport> report = recover(process.ctx(), process.environment());
+      EXPECT_TRUE(report && report->failed.empty());
+    });
+    is_over = left >= 0;
+    ASSERT_EQ(world.picture(), before) << "at moment " << moments;
+  }
+  EXPECT_GT(moments, 5);
 }
 
 TEST(AttachSimTest, two_faults_on_a_clean_host) {
