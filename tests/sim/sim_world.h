@@ -40,7 +40,7 @@ struct SimWorld {
   std::set<std::string> node_records{};
   std::map<std::string, std::vector<Record>> logs{};
   bool runs_multipathd = true;
-  bool blacklists = false;  // multipathd would destroy any map.
+  bool blacklists = false;        // multipathd would destroy any map.
   std::set<std::string> dirty{};  // Units with data that has not reached the target.
 
   std::set<std::string> locks{};  // That somebody holds; those of the dead are freed by and by.
