@@ -14,6 +14,9 @@ constexpr auto kLoginLookInterval = 100ms;
 // After its time-out iscsid needs a moment to tear a login down.
 constexpr std::int64_t kLoginSlackMs = 5000;
 
+// One that iscsid, stopped or stuck, could not begin with until now may last as long as usual yet.
+constexpr std::int64_t kLateLoginMs = 20'000;
+
 Result<std::unique_ptr<NamedLock>> lock_session(const Ctx& ctx, Operation& operation,
                                                 const SessionKey& key) {
   return operation.journal().lock(ctx, "session " + to_string(key));
@@ -185,21 +188,37 @@ namespace {
 // What there is of a session that the log names.
 struct Sight {
   std::optional<Session> session{};
-  bool is_awaited = false;    // Its login was never answered, and the time for that is not over.
-  bool is_in_flight = false;  // And iscsid is still at it, or at another.
+  bool is_awaited = false;    // Its login was never answered, and may still be on its way.
+  bool is_in_flight = false;  // And iscsid is at work on one.
 };
 
-Result<Sight> look(const Ctx& ctx, Operation& operation, const SessionEntry& entry) {
-  Sight sight;
-  sight.is_awaited =
-      entry.progress == Progress::intended && operation.host().uptime_ms() < entry.expires_ms;
-  HAWSER_TRY_ASSIGN(sight.session, find_session(ctx, operation, entry));
-  if (sight.session || !sight.is_awaited) return sight;
-  HAWSER_TRY_ASSIGN(sight.is_in_flight, operation.host().login_in_flight(ctx));
-  // Again: the login may have ended in between.
-  HAWSER_TRY_ASSIGN(sight.session, find_session(ctx, operation, entry));
-  return sight;
-}
+class Watch {
+ public:
+  Watch(Operation& operation, const SessionEntry& entry)
+      : operation_(operation),
+        entry_(entry),
+        // iscsid takes requests in their order: what it is not at work on when it answers us is
+        // over. What it is at work on may be another's login, and is not waited for longer than
+        // ours lasts.
+        until_ms_(std::max(entry.expires_ms, operation.host().uptime_ms() + kLateLoginMs)) {}
+
+  Result<Sight> look(const Ctx& ctx) const {
+    Host& host = operation_.host();
+    Sight sight;
+    sight.is_awaited = entry_.progress == Progress::intended && host.uptime_ms() < until_ms_;
+    HAWSER_TRY_ASSIGN(sight.session, find_session(ctx, operation_, entry_));
+    if (sight.session || !sight.is_awaited) return sight;
+    HAWSER_TRY_ASSIGN(sight.is_in_flight, host.login_in_flight(ctx));
+    // Again: the login may have ended in between.
+    HAWSER_TRY_ASSIGN(sight.session, find_session(ctx, operation_, entry_));
+    return sight;
+  }
+
+ private:
+  Operation& operation_;
+  const SessionEntry& entry_;
+  const std::int64_t until_ms_;
+};
 
 Error not_back(const SessionEntry& entry, Error cause) {
   if (cause.code() != Errc::deadline_exceeded) return cause;
@@ -213,8 +232,9 @@ Error not_back(const SessionEntry& entry, Error cause) {
 
 Result<std::optional<Session>> resume_session(const Ctx& ctx, Operation& operation,
                                               const SessionEntry& entry) {
+  const Watch watch(operation, entry);
   for (;;) {
-    HAWSER_TRY_ASSIGN(const Sight sight, look(ctx, operation, entry));
+    HAWSER_TRY_ASSIGN(const Sight sight, watch.look(ctx));
     if (sight.session && sight.session->state == SessionState::logged_in) {
       if (entry.progress == Progress::intended) {
         HAWSER_TRY(
@@ -266,10 +286,11 @@ Result<Verdict> judge(const Ctx& ctx, Operation& operation, const SessionEntry& 
 }  // namespace
 
 Status release_session(const Ctx& ctx, Operation& operation, const SessionEntry& entry) {
+  const Watch watch(operation, entry);
   for (;;) {
     // Held while logging out too: whoever wants this very session has to wait for its end anyway.
     HAWSER_TRY_ASSIGN(auto lock, lock_session(ctx, operation, entry.key));
-    HAWSER_TRY_ASSIGN(const Sight sight, look(ctx, operation, entry));
+    HAWSER_TRY_ASSIGN(const Sight sight, watch.look(ctx));
     HAWSER_TRY_ASSIGN(const Verdict verdict, judge(ctx, operation, entry, sight));
     if (verdict == Verdict::wait) {
       lock.reset();

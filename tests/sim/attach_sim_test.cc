@@ -244,19 +244,24 @@ TEST(AttachSimTest, a_bare_disk_keeps_no_session_but_its_own) {
   EXPECT_EQ(world.picture(), before);
 }
 
-// Keeps: A1
-TEST(AttachSimTest, a_login_that_comes_true_at_any_moment_of_a_recovery_is_undone) {
-  SimWorld start = sim_world();
-  const std::string before = start.picture();
-  start.slow_portals = {{"10.0.1.2", 12'000}};
+// An attach that was killed when its login had been sent. That ends 12 s later.
+SimWorld with_login_in_flight() {
+  SimWorld world = sim_world();
+  world.slow_portals = {{"10.0.1.2", 12'000}};
   const auto kill_when_sent = [&](Faults& faults) {
-    if (!start.logins_in_flight.empty()) faults.kill();
+    if (!world.logins_in_flight.empty()) faults.kill();
   };
-  in_turns(start, kill_when_sent, [](SimProcess& process) {
+  in_turns(world, kill_when_sent, [](SimProcess& process) {
     (void)attach(process.ctx(), process.environment(), sim_spec(1), {});
   });
-  ASSERT_EQ(start.logins_in_flight.size(), 1);
+  HAWSER_ASSERT(world.logins_in_flight.size() == 1);
+  return world;
+}
 
+// Keeps: A1
+TEST(AttachSimTest, a_login_that_comes_true_at_any_moment_of_a_recovery_is_undone) {
+  const SimWorld start = with_login_in_flight();
+  const std::string before = sim_world().picture();
   int moments = 0;
   for (bool is_over = false; !is_over; ++moments) {
     SimWorld world = start;
@@ -275,6 +280,20 @@ TEST(AttachSimTest, a_login_that_comes_true_at_any_moment_of_a_recovery_is_undon
     ASSERT_EQ(world.picture(), before) << "at moment " << moments;
   }
   EXPECT_GT(moments, 5);
+}
+
+// iscsid was stopped for a minute, and begins with the login when it goes on.
+// Keeps: A1
+TEST(AttachSimTest, a_login_that_iscsid_takes_up_late_is_undone) {
+  SimWorld world = with_login_in_flight();
+  world.logins_in_flight.front().ends_ms += 60'000;
+  world.pass(60s);
+  in_turns(world, {}, [&](SimProcess& process) {
+    const Result<RecoverReport> report = recover(process.ctx(), process.environment());
+    EXPECT_TRUE(report && report->failed.empty());
+  });
+  world.pass(60s);
+  EXPECT_EQ(world.picture(), sim_world().picture());
 }
 
 TEST(AttachSimTest, two_faults_on_a_clean_host) {
