@@ -18,8 +18,9 @@
 namespace hawser::tool {
 namespace {
 
-// The work ends by its deadline. If it does not, something hangs that should not be able to.
-constexpr auto kStuckSlack = std::chrono::seconds(20);
+// The work ends by its deadline, or what takes it back half a minute later. If it does not, something
+// hangs that should not be able to.
+constexpr auto kStuckSlack = std::chrono::seconds(60);
 
 // A file opened in place of a closed stdout would get what is printed: a transaction log, say.
 bool has_standard_files() {
@@ -88,7 +89,7 @@ int run_and_print(const Invocation& invocation, Listen listen) {
   return output ? print_output(*output, invocation) : print_error(output.error(), invocation.json);
 }
 
-// A flush or a close that cannot finish takes a process with it, however it is asked to end.
+// A scan, a flush or a close that cannot finish takes a process with it, however it is asked to end.
 int run(std::span<const char* const> words) {
   auto parsed = parse_command_line(words);
   if (!parsed) return print_error(parsed.error(), asks_for_json(words));
@@ -97,9 +98,6 @@ int run(std::span<const char* const> words) {
     return kExitDone;
   }
   const auto& invocation = std::get<Invocation>(*parsed);
-  if (invocation.command != Command::detach) {
-    return run_and_print(invocation, Listen::to_everybody);
-  }
   const std::optional<int> status =
       run_in_own_process(invocation.timeout + kStuckSlack, [&](bool is_child) {
         return run_and_print(invocation, is_child ? Listen::to_parent : Listen::to_everybody);

@@ -34,8 +34,9 @@ sigset_t signals_to_forward() {
   return set;
 }
 
-// As if the signal had come to us.
+// As if the signal had come to us. A core, if there is to be one, is the child's.
 [[noreturn]] void die_of(int signal) {
+  (void)::prctl(PR_SET_DUMPABLE, 0);
   sigset_t only{};
   (void)::sigemptyset(&only);
   (void)::sigaddset(&only, signal);

@@ -89,6 +89,12 @@ hawser() {
   "$HAWSER" "${words[@]}"
 }
 
+# find_worker PID: the command works in a child; sets worker.
+find_worker() {
+  read -r worker _ </proc/$1/task/$1/children || true
+  [ -n "$worker" ]
+}
+
 # --- the machine ----------------------------------------------------------------------------------
 
 bring_up_kernel() {

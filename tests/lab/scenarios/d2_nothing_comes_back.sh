@@ -47,10 +47,10 @@ for mode in preferred off; do
     mkfifo /run/events.pipe
     "$HAWSER" detach --json --log-level info "$id" >/run/out 2>/run/events.pipe &
     detach=$!
-    # It works in a child, which is held as soon as a device goes until the map is there.
+    # It is held as soon as a device goes until the map is there.
     worker=''
     while read -r line; do
-      [ -n "$worker" ] || worker=$(</proc/$detach/task/$detach/children)
+      [ -n "$worker" ] || find_worker $detach
       if [[ $line == *"removing sd"* && ! -e /run/made ]]; then
         kill -STOP $worker
         : >/run/made

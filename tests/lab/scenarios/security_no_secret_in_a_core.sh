@@ -15,11 +15,11 @@ echo $CORE >/proc/sys/kernel/core_pattern
 echo 0 >/proc/sys/kernel/core_uses_pid
 ulimit -c unlimited
 take_snapshot
-# core_of PID: the kernel writes it when it ends the process.
-core_of() {
+# take_core: the kernel writes it when it ends the process.
+take_core() {
   rm -f $CORE
-  kill -ABRT "$1"
-  wait "$1" || true
+  kill -ABRT $worker
+  wait $hawser || true
   check "there is a core" test -s $CORE
   check "which knows the target" grep -qaF "$TARGET" $CORE
 }
@@ -29,10 +29,11 @@ has_secret() { grep -qaF -e "${OUT:0:8}" -e "${OUT: -8}" -e "${IN:0:8}" -e "${IN
 kill -STOP "$iscsid_pid"
 "$HAWSER" attach --json --spec /run/spec >/run/out 2>&1 &
 hawser=$!
-waits() { [[ $(</proc/$hawser/status) == *State:*S\ \(*Threads:*[2-9]* ]]; }
+wait_until 20 find_worker $hawser
+waits() { [[ $(</proc/$worker/status) == *State:*S\ \(*Threads:*[2-9]* ]]; }
 wait_until 20 waits
 for i in 1 2 3 4 5; do nap; done
-core_of $hawser
+take_core
 check "before the login is answered the secrets are there" has_secret
 kill -CONT "$iscsid_pid"
 expect_exit 0 hawser recover --json
@@ -44,11 +45,12 @@ exec {full}<>/run/full
 dd if=/dev/zero of=/run/full bs=64k count=1 status=none
 "$HAWSER" attach --json --node-record --spec /run/spec >/run/full 2>/run/err &
 hawser=$!
+wait_until 20 find_worker $hawser
 is_committed() { grep -qs 'commit attach' "$STATE"/*.log; }
 wait_until 60 is_committed || fail "it does not attach"
-is_alone() { [[ $(</proc/$hawser/status) == *Threads:?1$'\n'* ]]; }
+is_alone() { [[ $(</proc/$worker/status) == *Threads:?1$'\n'* ]]; }
 check "what is left to do is to answer" wait_until 20 is_alone
-core_of $hawser
+take_core
 check "after the call no secret is there" eval '! has_secret'
 exec {full}>&-
 expect_exit 0 hawser list --json
