@@ -14,6 +14,7 @@
 #include "portal/discovery.h"
 #include "portal/resolve.h"
 #include "scsi/block_io.h"
+#include "wire/multipathd_answer.h"
 
 namespace hawser {
 namespace {

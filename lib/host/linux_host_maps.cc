@@ -6,6 +6,7 @@
 
 #include "host/event_wait.h"
 #include "host/linux_host.h"
+#include "wire/multipathd_answer.h"
 
 namespace hawser {
 namespace {

@@ -2,7 +2,9 @@
 
 #include <compare>
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "model/identity.h"
 
@@ -18,6 +20,7 @@ struct Hctl {
   auto operator<=>(const Hctl&) const = default;
 };
 std::string to_string(const Hctl& hctl);  // "3:0:0:1"
+std::optional<Hctl> parse_hctl(std::string_view text);
 
 // Device number, as device-mapper tables write it.
 struct DevT {
@@ -27,6 +30,7 @@ struct DevT {
   auto operator<=>(const DevT&) const = default;
 };
 std::string to_string(const DevT& dev);  // "8:16"
+std::optional<DevT> parse_dev(std::string_view text);
 
 // One disk of an iSCSI session, as sysfs shows it.
 struct ScsiDevice {

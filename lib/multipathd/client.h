@@ -2,7 +2,6 @@
 
 #include <sys/types.h>
 
-#include <optional>
 #include <string>
 #include <string_view>
 
@@ -33,17 +32,5 @@ class MultipathdClient {
   const bool is_abstract_;
   const uid_t trusted_uid_;
 };
-
-enum class PathOffer { accepted, undecided, blacklisted };
-
-// What multipathd's answer to "add path" means. Source: multipath-tools multipathd/main.c and
-// cli_handlers.c, 0.7 to 0.14.
-PathOffer parse_add_path(std::string_view answer);
-
-// The WWID of `device` in the answer to `show paths raw format "%d %w"`; nullopt if it has none.
-std::optional<std::string> parse_path_wwid(std::string_view answer, std::string_view device);
-
-// Whether the answer to `show paths raw format "%d %i"` has `device` at address `hctl`.
-bool parse_has_path(std::string_view answer, std::string_view device, std::string_view hctl);
 
 }  // namespace hawser

@@ -4,29 +4,21 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <optional>
 #include <utility>
 
 #include "os/file_lock.h"
+#include "wire/wwids_text.h"
 
 namespace hawser {
 namespace {
 
 constexpr std::size_t kFileBytesMax = 16 * 1024 * 1024;
-constexpr std::string_view kHeader =
-    "# Multipath wwids, Version : 1.0\n"
-    "# NOTE: This file is automatically maintained by multipath and multipathd.\n"
-    "# You should not need to edit this file in normal circumstances.\n"
-    "#\n"
-    "# Valid WWIDs:\n";
 
 Status check_wwid(const std::string& wwid) {
-  const bool is_good =
-      !wwid.empty() && wwid.size() <= 127 &&
-      std::all_of(wwid.begin(), wwid.end(), [](char c) { return c > ' ' && c < 0x7f && c != '/'; });
-  if (is_good) return ok();
+  if (is_wwids_entry(wwid)) return ok();
   return Error(Errc::invalid_argument, "'" + wwid + "' cannot be a WWID");
 }
 
@@ -58,30 +50,14 @@ Status write_at(int fd, std::string_view text, std::size_t offset, const std::st
   return ok();
 }
 
-// Where the line of this WWID starts; npos if there is none.
-std::size_t find_line(const std::string& text, const std::string& wwid) {
-  const std::string line = "/" + wwid + "/\n";
-  for (std::size_t at = text.find(line); at != text.npos; at = text.find(line, at + 1)) {
-    if (at == 0 || text[at - 1] == '\n') return at;
-  }
-  return text.npos;
-}
-
 }  // namespace
 
 Result<std::vector<std::string>> WwidsFile::list(const Ctx& ctx) const {
-  std::vector<std::string> wwids;
   Result<UniqueFd> fd = open_locked(ctx, path_, O_RDWR);
-  if (!fd && fd.error().code() == Errc::not_found) return wwids;
+  if (!fd && fd.error().code() == Errc::not_found) return std::vector<std::string>{};
   if (!fd) return std::move(fd).error();
   HAWSER_TRY_ASSIGN(const std::string text, read_all(fd->get(), path_));
-  for (std::string_view rest = text; !rest.empty();) {
-    const std::string_view line = rest.substr(0, rest.find('\n'));
-    rest.remove_prefix(std::min(rest.size(), line.size() + 1));
-    const bool is_entry = line.size() > 2 && line.front() == '/' && line.back() == '/';
-    if (is_entry) wwids.emplace_back(line.substr(1, line.size() - 2));
-  }
-  return wwids;
+  return parse_wwids(text);
 }
 
 Status WwidsFile::add(const Ctx& ctx, const std::string& wwid) const {
@@ -91,13 +67,9 @@ Status WwidsFile::add(const Ctx& ctx, const std::string& wwid) const {
     return Error::from_errno(errno, "make " + directory);
   }
   HAWSER_TRY_ASSIGN(const UniqueFd fd, open_locked(ctx, path_, O_RDWR | O_CREAT));
-  HAWSER_TRY_ASSIGN(std::string text, read_all(fd.get(), path_));
-  if (find_line(text, wwid) != text.npos) return ok();
-  const std::size_t end = text.size();
-  std::string added = text.empty() ? std::string(kHeader) : std::string();
-  if (!text.empty() && text.back() != '\n') added += '\n';
-  added += "/" + wwid + "/\n";
-  return write_at(fd.get(), added, end, path_);
+  HAWSER_TRY_ASSIGN(const std::string text, read_all(fd.get(), path_));
+  if (find_wwids_line(text, wwid)) return ok();
+  return write_at(fd.get(), added_wwids_line(text, wwid), text.size(), path_);
 }
 
 // multipath-tools itself comments a line out instead of moving what is behind it.
@@ -107,12 +79,12 @@ Status WwidsFile::remove(const Ctx& ctx, const std::string& wwid) const {
   if (!fd && fd.error().code() == Errc::not_found) return ok();
   if (!fd) return std::move(fd).error();
   HAWSER_TRY_ASSIGN(const std::string text, read_all(fd->get(), path_));
-  const std::size_t at = find_line(text, wwid);
-  if (at == text.npos) return ok();
+  const std::optional<std::size_t> at = find_wwids_line(text, wwid);
+  if (!at) return ok();
   // At the end of the file the line can go for good, so that nothing is left of it.
-  const bool is_last = at + wwid.size() + 3 == text.size();
-  if (!is_last) return write_at(fd->get(), "#", at, path_);
-  if (::ftruncate(fd->get(), static_cast<off_t>(at)) == 0) return ok();
+  const bool is_last = *at + wwid.size() + 3 == text.size();
+  if (!is_last) return write_at(fd->get(), "#", *at, path_);
+  if (::ftruncate(fd->get(), static_cast<off_t>(*at)) == 0) return ok();
   return Error::from_errno(errno, "truncate " + path_);
 }
 

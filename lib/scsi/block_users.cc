@@ -11,11 +11,11 @@
 #include <cerrno>
 #include <fstream>
 #include <set>
-#include <sstream>
 
 #include "base/c_ptr.h"
 #include "base/number.h"
 #include "base/unique_fd.h"
+#include "wire/proc_text.h"
 
 namespace hawser {
 namespace {
@@ -52,23 +52,16 @@ std::string mount_namespace(const std::string& process) {
   return length > 0 ? std::string(text.data(), static_cast<std::size_t>(length)) : std::string();
 }
 
-// Field 3 is the device, field 5 the mount point. Source: proc(5).
 Status add_mounts(const std::string& process, const std::string& where_seen,
                   const std::vector<DevT>& devices, std::vector<std::string>& users) {
   std::ifstream mounts(process + "/mountinfo");
   std::string line;
   for (std::size_t count = 0; std::getline(mounts, line); ++count) {
     if (count == kLinesMax) return Error(Errc::exhausted, "over 65536 mounts");
-    std::istringstream fields(line);
-    std::string id;
-    std::string parent;
-    std::string device;
-    std::string root;
-    std::string where;
-    fields >> id >> parent >> device >> root >> where;
-    const bool is_it = std::any_of(devices.begin(), devices.end(),
-                                   [&](const DevT& dev) { return to_string(dev) == device; });
-    if (is_it) add_unique(users, "mounted on " + where + where_seen);
+    const std::optional<Mount> mount = parse_mount(line);
+    if (mount && is_one_of(devices, mount->dev)) {
+      add_unique(users, "mounted on " + mount->where + where_seen);
+    }
   }
   return ok();
 }
@@ -79,16 +72,15 @@ std::optional<DevT> number_of(const std::string& node) {
   return DevT{.major = ::major(status.st_rdev), .minor = ::minor(status.st_rdev)};
 }
 
-// The first field is the node. Source: proc(5).
 void add_swaps(const std::string& proc, const std::vector<DevT>& devices,
                std::vector<std::string>& users) {
   std::ifstream swaps(proc + "/swaps");
   std::string line;
   while (std::getline(swaps, line)) {
-    const std::string node = line.substr(0, line.find(' '));
-    if (!node.starts_with("/")) continue;
-    const std::optional<DevT> dev = number_of(node);
-    if (dev && is_one_of(devices, *dev)) add_unique(users, "swapped on as " + node);
+    const std::optional<std::string> node = parse_swap_node(line);
+    if (!node) continue;
+    const std::optional<DevT> dev = number_of(*node);
+    if (dev && is_one_of(devices, *dev)) add_unique(users, "swapped on as " + *node);
   }
 }
 

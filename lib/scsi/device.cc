@@ -1,12 +1,11 @@
 #include "scsi/device.h"
 
-#include <algorithm>
-#include <array>
 #include <memory>
 #include <utility>
 
 #include "base/number.h"
 #include "os/bounded.h"
+#include "wire/sysfs_text.h"
 #include "wire/vpd.h"
 
 namespace hawser {
@@ -14,30 +13,6 @@ namespace {
 
 std::string device_dir(const Hctl& hctl) {
   return "class/scsi_device/" + to_string(hctl) + "/device/";
-}
-
-std::optional<Hctl> parse_hctl(std::string_view text) {
-  std::array<std::string_view, 4> parts;
-  for (std::size_t i = 0; i < parts.size(); ++i) {
-    parts[i] = text.substr(0, text.find(':'));
-    if ((text.find(':') == text.npos) != (i + 1 == parts.size())) return std::nullopt;
-    text.remove_prefix(std::min(text.size(), parts[i].size() + 1));
-  }
-  const auto host = parse_number<std::uint32_t>(parts[0]);
-  const auto channel = parse_number<std::uint32_t>(parts[1]);
-  const auto target = parse_number<std::uint32_t>(parts[2]);
-  const auto lun = parse_number<std::uint64_t>(parts[3]);
-  if (!host || !channel || !target || !lun) return std::nullopt;
-  return Hctl{.host = *host, .channel = *channel, .target = *target, .lun = *lun};
-}
-
-std::optional<DevT> parse_dev(std::string_view text) {
-  const std::size_t colon = text.find(':');
-  if (colon == text.npos) return std::nullopt;
-  const auto major = parse_number<std::uint32_t>(text.substr(0, colon));
-  const auto minor = parse_number<std::uint32_t>(text.substr(colon + 1));
-  if (!major || !minor) return std::nullopt;
-  return DevT{.major = *major, .minor = *minor};
 }
 
 // What a device does not say is not an error; what it says wrongly is no identity.
@@ -109,21 +84,10 @@ Result<std::optional<ScsiDevice>> ScsiSysfs::find(const DevT& dev) const {
   const Result<std::string> link = sysfs_.link_target("dev/block/" + to_string(dev));
   if (!link && link.error().code() == Errc::not_found) return std::optional<ScsiDevice>{};
   HAWSER_TRY(link);
-  std::vector<std::string_view> parts;
-  for (std::string_view rest = *link; !rest.empty();) {
-    parts.push_back(rest.substr(0, rest.find('/')));
-    rest.remove_prefix(std::min(rest.size(), parts.back().size() + 1));
-  }
-  ScsiDevice other{.name = parts.empty() ? "" : std::string(parts.back()), .dev = dev};
-  constexpr std::size_t kTail = 5;
-  constexpr std::string_view kSession = "session";
-  if (parts.size() < kTail) return {std::move(other)};
-  const auto* const tail = &parts[parts.size() - kTail];
-  const std::optional<Hctl> hctl = parse_hctl(tail[2]);
-  if (!hctl || !tail[0].starts_with(kSession) || tail[3] != "block") return {std::move(other)};
-  const auto sid = parse_number<std::uint32_t>(tail[0].substr(kSession.size()));
-  if (!sid) return {std::move(other)};
-  HAWSER_TRY_ASSIGN(std::optional<ScsiDevice> device, read(device_dir(*hctl), *hctl, *sid));
+  const std::optional<DiskPlace> place = parse_disk_link(*link);
+  if (!place) return {ScsiDevice{.name = link->substr(link->rfind('/') + 1), .dev = dev}};
+  HAWSER_TRY_ASSIGN(std::optional<ScsiDevice> device,
+                    read(device_dir(place->hctl), place->hctl, place->sid));
   // The number may have gone to another device while we looked.
   if (device && device->dev != dev) return std::optional<ScsiDevice>{};
   return device;

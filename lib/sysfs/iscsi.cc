@@ -5,6 +5,7 @@
 #include <array>
 
 #include "base/number.h"
+#include "wire/sysfs_text.h"
 
 namespace hawser {
 namespace {
@@ -54,12 +55,11 @@ class Reader {
   }
   SessionState state() {
     const std::string word = text("state");
-    if (word == "LOGGED_IN") return SessionState::logged_in;
-    if (word == "FREE" || !status_) return SessionState::free;
-    if (word != "FAILED") status_ = bad(dir_ + "state", word);
-    return SessionState::failed;
+    if (!status_) return SessionState::free;
+    const std::optional<SessionState> state = parse_session_state(word);
+    if (!state) status_ = bad(dir_ + "state", word);
+    return state.value_or(SessionState::failed);
   }
-  // ".../host3/session1/iscsi_session/session1"
   std::uint32_t host_number() {
     if (!status_) return 0;
     Result<std::string> link = sysfs_.link_target(dir_.substr(0, dir_.size() - 1));
@@ -67,14 +67,7 @@ class Reader {
       status_ = std::move(link).error();
       return 0;
     }
-    const std::size_t end = link->find("/session");
-    const std::size_t start = end == link->npos ? end : link->rfind("/host", end);
-    if (start == link->npos) {
-      status_ = bad(dir_, *link);
-      return 0;
-    }
-    const std::string digits = link->substr(start + 5, end - start - 5);
-    const auto number = parse_number<std::uint32_t>(digits);
+    const std::optional<std::uint32_t> number = parse_session_host(*link);
     if (!number) status_ = bad(dir_, *link);
     return number.value_or(0);
   }
@@ -93,7 +86,7 @@ Result<std::vector<std::uint32_t>> IscsiSysfs::sids() const {
   std::vector<std::uint32_t> sids;
   for (const std::string& name : names) {
     if (!name.starts_with(kSessionPrefix)) continue;
-    const auto sid = parse_number<std::uint32_t>(name.substr(kSessionPrefix.size()));
+    const std::optional<std::uint32_t> sid = parse_session_name(name);
     if (!sid) return bad("class/iscsi_session", name);
     sids.push_back(*sid);
   }

@@ -36,14 +36,9 @@ class Words {
     return list;
   }
   DevT dev() {
-    const std::string text = word();
-    const std::size_t colon = text.find(':');
-    const auto major = parse_number<std::uint32_t>(std::string_view(text).substr(0, colon));
-    const auto minor = colon == text.npos
-                           ? std::nullopt
-                           : parse_number<std::uint32_t>(std::string_view(text).substr(colon + 1));
-    if (!major || !minor) is_bad_ = true;
-    return {.major = major.value_or(0), .minor = minor.value_or(0)};
+    const std::optional<DevT> dev = parse_dev(word());
+    if (!dev) is_bad_ = true;
+    return dev.value_or(DevT{});
   }
   std::uint32_t number() {
     const auto value = parse_number<std::uint32_t>(word());

@@ -12,6 +12,7 @@
 #include "multipathd/wwids_file.h"
 #include "support/fake_daemon.h"
 #include "support/temp_tree.h"
+#include "wire/multipathd_answer.h"
 
 namespace hawser {
 namespace {
