@@ -62,10 +62,11 @@ void take_targets(Discovery& discovery, const iscsi_discovery_address* list) {
         discovery.what = portal.error().message();
         return;
       }
-      if (target.portals.size() < kPortalsMax) target.portals.push_back(*std::move(portal));
+      target.portals.push_back(*std::move(portal));
     }
-    // libiscsi puts each portal in front of those before it.
+    // libiscsi puts each portal in front of those before it. The first ones are kept.
     std::reverse(target.portals.begin(), target.portals.end());
+    if (target.portals.size() > kPortalsMax) target.portals.resize(kPortalsMax);
     if (discovery.targets.size() == kTargetsMax) {
       discovery.step = Discovery::Step::failed;
       discovery.code = Errc::exhausted;
