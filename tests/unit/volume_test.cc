@@ -28,6 +28,7 @@ TEST(VolumeTest, each_rule_is_checked_and_names_its_field) {
       {"target_iqn", [](VolumeSpec& s) { s.paths[0].target = "disk1"; }},
       {"target_iqn", [](VolumeSpec& s) { s.paths[0].target = "iqn.a/../b"; }},
       {"target_iqn", [](VolumeSpec& s) { s.paths[0].target = "iqn." + std::string(220, 'x'); }},
+      {"target_iqn", [](VolumeSpec& s) { s.paths[0].target = "iqn.d\xc3\xa9p\xc3\xb4t"; }},
       {"target_lun", [](VolumeSpec& s) { s.paths[0].lun = 16384; }},
       {"target_luns",
        [](VolumeSpec& s) {
@@ -45,6 +46,17 @@ TEST(VolumeTest, each_rule_is_checked_and_names_its_field) {
       {"auth_password",
        [](VolumeSpec& s) {
          s.chap = Chap{.username = "u", .password = Secret(std::string(256, 'p'))};
+       }},
+      {"auth_username",
+       [](VolumeSpec& s) {
+         s.chap = Chap{.username = std::string("u\0x", 3), .password = Secret("p")};
+       }},
+      {"auth_password_in",
+       [](VolumeSpec& s) {
+         s.chap = Chap{.username = "u",
+                       .password = Secret("p"),
+                       .username_in = "i",
+                       .password_in = Secret(std::string_view("p\0x", 3))};
        }},
       {"iface",
        [](VolumeSpec& s) {
