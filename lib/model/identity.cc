@@ -75,12 +75,26 @@ std::string squeeze(std::string_view text) {
   return result;
 }
 
+// Blanks and underscores apart, which differ between those who write WWIDs.
+std::string bare(std::string_view text) {
+  std::string result;
+  for (const char c : text.substr(0, text.find('\0'))) {
+    if (c != ' ' && c != '\t' && c != '_') result += lower(c);
+  }
+  return result;
+}
+
+// A designator of nothing but blanks tells no unit from another.
+std::string text_wwid(char kind, std::string_view text) {
+  return bare(text).empty() ? std::string() : kind + squeeze(text);
+}
+
 std::string format_wwid(const Designator& d) {
   switch (d.type) {
     case kNaa: return "3" + hex(d.bytes);
     case kEui64: return "2" + hex(d.bytes);
-    case kScsiName: return "8" + squeeze(d.bytes);
-    case kT10: return "1" + squeeze(d.bytes);
+    case kScsiName: return text_wwid('8', d.bytes);
+    case kT10: return text_wwid('1', d.bytes);
     default: return {};
   }
 }
@@ -106,15 +120,6 @@ bool any_type_differs(const Identity& a, const Identity& b, bool& compared) {
     if (!shares) return true;
   }
   return false;
-}
-
-// Blanks and underscores apart, which differ between those who write WWIDs.
-std::string bare(std::string_view text) {
-  std::string result;
-  for (const char c : text.substr(0, text.find('\0'))) {
-    if (c != ' ' && c != '\t' && c != '_') result += lower(c);
-  }
-  return result;
 }
 
 std::string_view without_prefix(std::string_view text, std::string_view prefix) {

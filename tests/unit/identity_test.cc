@@ -36,6 +36,10 @@ TEST(WwidTest, is_what_udev_calls_the_serial) {
       {{name("naa.600A0B80")}, "8naa.600A0B80"},
       {{{.type = 6, .code_set = 1, .bytes = "abcd"}}, ""},
       {{}, ""},
+      // Of blanks alone, which udev makes underscores of: every such unit would have the same.
+      {{t10("        ")}, ""},
+      {{t10("________"), name("    ")}, ""},
+      {{t10("        "), naa(kNaa3)}, "33000000c01020304"},
   };
   for (const Case& c : cases)
     EXPECT_EQ(wwid_of({.designators = c.designators}), c.wwid);
