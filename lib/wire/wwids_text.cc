@@ -13,7 +13,7 @@ constexpr std::string_view kHeader =
     "#\n"
     "# Valid WWIDs:\n";
 
-std::string line_of(std::string_view wwid) { return "/" + std::string(wwid) + "/\n"; }
+std::string line_of(std::string_view wwid) { return "/" + std::string(wwid) + "/"; }
 
 }  // namespace
 
@@ -37,7 +37,10 @@ bool is_wwids_entry(std::string_view wwid) {
 std::optional<std::size_t> find_wwids_line(std::string_view text, std::string_view wwid) {
   const std::string line = line_of(wwid);
   for (std::size_t at = text.find(line); at != text.npos; at = text.find(line, at + 1)) {
-    if (at == 0 || text[at - 1] == '\n') return at;
+    const std::size_t end = at + line.size();
+    const bool is_whole =
+        (at == 0 || text[at - 1] == '\n') && (end == text.size() || text[end] == '\n');
+    if (is_whole) return at;
   }
   return std::nullopt;
 }
@@ -46,7 +49,7 @@ std::string added_wwids_line(std::string_view text, std::string_view wwid) {
   std::string added;
   if (text.empty()) added = kHeader;
   if (!text.empty() && text.back() != '\n') added = '\n';
-  return added + line_of(wwid);
+  return added + line_of(wwid) + '\n';
 }
 
 }  // namespace hawser

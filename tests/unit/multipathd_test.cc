@@ -153,6 +153,14 @@ TEST_F(WwidsFileTest, a_file_without_a_last_line_end_is_kept_whole) {
   EXPECT_EQ(text(), "/36001/\n/36002/\n");
 }
 
+TEST_F(WwidsFileTest, an_entry_without_a_line_end_is_one) {
+  tree_.write("multipath/wwids", "/36001/");
+  ASSERT_TRUE(file_.add(ctx(), "36001"));
+  EXPECT_EQ(text(), "/36001/");
+  ASSERT_TRUE(file_.remove(ctx(), "36001"));
+  EXPECT_TRUE(file_.list(ctx())->empty());
+}
+
 TEST_F(WwidsFileTest, what_cannot_be_a_wwid_is_refused) {
   for (const char* wwid : {"", "a/b", "a b", "a\nb"})
     EXPECT_FALSE(file_.add(ctx(), wwid)) << wwid;
