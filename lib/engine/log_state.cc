@@ -2,12 +2,18 @@
 
 #include <algorithm>
 #include <charconv>
+#include <limits>
 #include <utility>
+
+#include "model/path_count.h"
 
 namespace hawser {
 namespace {
 
 constexpr std::string_view kHex = "0123456789abcdef";
+
+// The greatest number is no step's: there would be none for the next.
+constexpr std::uint32_t kNumberNone = std::numeric_limits<std::uint32_t>::max();
 
 std::string to_hex(std::string_view bytes) {
   std::string hex;
@@ -64,6 +70,12 @@ class FieldReader {
   }
   bool flag(std::string_view name) { return number<unsigned>(name) != 0; }
 
+  Portal portal(std::string_view name) {
+    Result<Portal> portal = parse_portal(text(name));
+    if (portal) return *std::move(portal);
+    note(name);
+    return {};
+  }
   SessionKey key() {
     return {.target = text("target"),
             .address = text("address"),
@@ -79,7 +91,17 @@ class FieldReader {
     return Origin::foreign;
   }
   Identity identity();
+  std::size_t path_count() {
+    const auto count = number<std::size_t>("paths");
+    if (count <= kPathsMax) return count;
+    note("paths");
+    return 0;
+  }
 
+  // Says that a field is no good.
+  void note(std::string_view name) {
+    if (bad_.empty()) bad_ = name;
+  }
   Status status() const {
     if (bad_.empty()) return ok();
     return Error(Errc::corrupt, "log record " + std::to_string(record_.seq) + " (" + record_.step +
@@ -88,10 +110,6 @@ class FieldReader {
   }
 
  private:
-  void note(std::string_view name) {
-    if (bad_.empty()) bad_ = name;
-  }
-
   const Record& record_;
   std::string bad_{};
 };
@@ -132,6 +150,7 @@ class Replayer {
 
   Status apply(const Record& record) {
     FieldReader fields(record);
+    if (record.number == kNumberNone) fields.note("number");
     state_.next_number = std::max(state_.next_number, record.number + 1);
     switch (record.type) {
       case RecordType::begin: begin(record, fields); break;
@@ -183,12 +202,10 @@ void Replayer::begin(const Record& record, FieldReader& fields) {
   fresh.boot_id = fields.text("boot");
   fresh.volume_id = fields.text("volume");
   fresh.read_only = fields.flag("read_only");
-  const auto count = fields.number<std::size_t>("paths");
-  for (std::size_t i = 0; i < count && i < 64; ++i) {
+  const std::size_t count = fields.path_count();
+  for (std::size_t i = 0; i < count; ++i) {
     const std::string n = std::to_string(i);
-    const Result<Portal> portal = parse_portal(fields.text("portal_" + n));
-    LoggedPath path;
-    if (portal) path.spec.portal = *portal;
+    LoggedPath path{.spec = {.portal = fields.portal("portal_" + n)}};
     path.spec.target = fields.text("target_" + n);
     path.spec.lun = fields.number<std::uint16_t>("lun_" + n);
     path.kernel_lun = fields.number<std::uint32_t>("kernel_lun_" + n);
@@ -242,9 +259,9 @@ void Replayer::intend(const Record& record, FieldReader& fields) {
 
 // A portal that the attach did not know of is one of the volume's from now on.
 void Replayer::intend_join(const Record& record, FieldReader& fields) {
-  LoggedPath path{.key = fields.key(), .kernel_lun = fields.number<std::uint32_t>("kernel_lun")};
-  const Result<Portal> portal = parse_portal(fields.text("portal"));
-  if (portal) path.spec.portal = *portal;
+  LoggedPath path{.spec = {.portal = fields.portal("portal")},
+                  .key = fields.key(),
+                  .kernel_lun = fields.number<std::uint32_t>("kernel_lun")};
   path.spec.target = path.key.target;
   path.spec.lun = fields.number<std::uint16_t>("lun");
   // What an earlier try has begun is this one's now.

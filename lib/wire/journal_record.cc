@@ -122,9 +122,9 @@ Status decode_fields(std::string_view rest, Record& record) {
     const std::string name(word.substr(0, equals));
     std::optional<std::string> value = unescape(word.substr(equals + 1));
     if (!value) return corrupt("bad value of field '" + name + "'");
-    if (!record.fields.emplace(name, *std::move(value)).second) {
-      return corrupt("field '" + name + "' is there twice");
-    }
+    const bool is_in_order = record.fields.empty() || record.fields.rbegin()->first < name;
+    if (!is_in_order) return corrupt("field '" + name + "' is there twice, or out of order");
+    record.fields.emplace(name, *std::move(value));
   }
   return ok();
 }

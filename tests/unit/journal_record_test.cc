@@ -1,5 +1,8 @@
 #include "wire/journal_record.h"
 
+#include <array>
+#include <cstdio>
+
 #include <gtest/gtest.h>
 
 #include "base/crc32c.h"
@@ -47,6 +50,18 @@ TEST(JournalRecordTest, the_line_is_as_documented) {
                     .number = 2,
                     .fields = {{"uuid", "mpath-3"}}}),
             "0c2443ec 1 5 done map 2 uuid=mpath-3\n");
+}
+
+TEST(JournalRecordTest, fields_have_one_order_and_no_name_twice) {
+  const auto decode = [](const std::string& fields) {
+    const std::string body = "1 0 note x 0 " + fields;
+    std::array<char, 10> crc{};
+    (void)std::snprintf(crc.data(), crc.size(), "%08x ", crc32c(body));
+    return decode_record(crc.data() + body);
+  };
+  EXPECT_TRUE(decode("a=1 b=1"));
+  for (const char* fields : {"b=1 a=1", "a=1 a=1"})
+    EXPECT_EQ(decode(fields).error().code(), Errc::corrupt) << fields;
 }
 
 TEST(JournalRecordTest, every_changed_bit_is_noticed) {

@@ -48,6 +48,23 @@ TEST(LogStateTest, each_path_has_its_iface_and_in_older_logs_all_have_one) {
   EXPECT_EQ(ifaces(), "eth eth");
 }
 
+TEST(LogStateTest, what_could_not_have_been_written_is_corrupt) {
+  const auto begin_with = [](const std::string& name, const std::string& value) {
+    Fields fields = begin_fields(two_paths());
+    fields[name] = value;
+    return replay({record(RecordType::begin, step::kAttach, 0, fields)});
+  };
+  ASSERT_TRUE(begin_with("portal_1", "10.0.1.2:3260"));
+  EXPECT_EQ(begin_with("portal_1", "10.0.1.2:0").error().code(), Errc::corrupt);
+  EXPECT_EQ(begin_with("paths", "65").error().code(), Errc::corrupt);
+
+  ASSERT_TRUE(replay({record(RecordType::intent, step::kSession, 0xfffffffe, session_fields())}));
+  EXPECT_EQ(replay({record(RecordType::intent, step::kSession, 0xffffffff, session_fields())})
+                .error()
+                .code(),
+            Errc::corrupt);
+}
+
 TEST(LogStateTest, what_begin_writes_is_read_back) {
   const auto state =
       replay({record(RecordType::begin, step::kAttach, 0, begin_fields(two_paths()))});
