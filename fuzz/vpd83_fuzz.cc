@@ -1,0 +1,53 @@
+// Property: the designators that are taken, written as a page again, give the same designators;
+// what stands behind the page is no part of it; and a page with its last byte cut off is refused.
+#include <string>
+
+#include "hawser/detail/assert.h"
+
+#include "wire/vpd.h"
+
+namespace {
+
+std::string page_of(const std::vector<hawser::Designator>& designators) {
+  std::string body;
+  for (const hawser::Designator& d : designators) {
+    body += static_cast<char>(d.code_set);
+    body += static_cast<char>(d.type);
+    body += '\0';
+    body += static_cast<char>(d.bytes.size());
+    body += d.bytes;
+  }
+  std::string page{'\0', '\x83'};
+  page += static_cast<char>(body.size() >> 8);
+  page += static_cast<char>(body.size() & 0xff);
+  return page + body;
+}
+
+// How long the page says that it is, with its header.
+std::size_t length_of(const std::string& page) {
+  return 4 + static_cast<unsigned char>(page[2]) * 256U + static_cast<unsigned char>(page[3]);
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const std::string page(data, data + size);
+  const auto designators = hawser::decode_vpd83(page);
+  if (!designators) {
+    HAWSER_ASSERT(designators.error().code() == hawser::Errc::protocol);
+    return 0;
+  }
+  std::size_t bytes = 4;
+  for (const hawser::Designator& d : *designators) {
+    HAWSER_ASSERT(!d.bytes.empty() && d.bytes.size() <= 255);
+    HAWSER_ASSERT(d.type <= 15 && d.code_set <= 15);
+    HAWSER_ASSERT(page.find(d.bytes) != page.npos);
+    bytes += 4 + d.bytes.size();
+  }
+  const std::size_t length = length_of(page);
+  HAWSER_ASSERT(bytes <= length && length <= page.size());
+  HAWSER_ASSERT(*hawser::decode_vpd83(page_of(*designators)) == *designators);
+  HAWSER_ASSERT(*hawser::decode_vpd83(page.substr(0, length) + "more") == *designators);
+  HAWSER_ASSERT(!hawser::decode_vpd83(page.substr(0, length - 1)));
+  return 0;
+}
