@@ -30,5 +30,6 @@ boot() {
     mem=${memory_kib}k umid="hawser-$$-$name" rootfstype=hostfs rootflags=/ ro con0=fd:0,fd:1 con=null quiet \
     init="$here/tests/lab/guest/init.sh" LAB_MACHINE=uml LAB_TESTS="$here/tests/lab" LAB_BUILD="$built" \
     LAB_RESULTS="$dir" LAB_MODULES=/usr/lib/uml/modules LAB_SCENARIO="$name" LAB_SLOWNESS=$slowness \
-    LAB_FAULT="${LAB_FAULT:-}" LAB_CYCLES="${LAB_CYCLES:-}" LAB_SUBJECT="${LAB_SUBJECT:-}" LAB_BOUND="${LAB_BOUND:-}"
+    LAB_FAULT="${LAB_FAULT:-}" LAB_CYCLES="${LAB_CYCLES:-}" LAB_SUBJECT="${LAB_SUBJECT:-}" LAB_BOUND="${LAB_BOUND:-}" \
+    LAB_CRASH="${LAB_CRASH:-}"
 }

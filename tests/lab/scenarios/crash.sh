@@ -1,0 +1,22 @@
+# Kills one operation at every record of its log, or at random instants, until one leaves something. LAB_CRASH
+# is OPERATION:alone|beside:records:FIRST or OPERATION:alone|beside:instants:HOW_MANY:SEED. Not a test;
+# tests/crash runs it.
+. /mnt/tests/crash/cycle.sh
+IFS=: read -r operation beside how number seed <<<"$LAB_CRASH"
+prepare_crashes "${seed:-1}"
+prepare_operation "$operation"
+case $how in
+  records)
+    # One that survives has no record of that number.
+    killed=true
+    for ((n = number; ; n++)); do
+      crash_cycle "$beside" "$(point $n)" || break
+      [ "$killed" = true ] || break
+    done
+    ;;
+  instants)
+    for ((n = 0; n < number; n++)); do
+      crash_cycle "$beside" $(((RANDOM * 32768 + RANDOM) % (usual_ms * 11 / 10))) || break
+    done
+    ;;
+esac
