@@ -115,6 +115,9 @@ before_detach-force() {
   exec {opener}<"$path"
 }
 command_detach-force() { words=(detach --force --timeout 30 "$volume_id"); }
+let_go() { [ -z "${opener:-}" ] || { exec {opener}<&-; opener=; }; }
+# What an operation ends with that nobody kills: by force the map is left to whoever has it open.
+usual_status() { [ "$operation" = detach-force ] && echo 2 || echo 0; }
 
 before_resize() {
   attach_volume $(lun 1 1 2 3 4)
@@ -132,6 +135,7 @@ before_recover() {
     run_undisturbed
     attach_records=$changes
     expect_exit 0 hawser detach --json "$volume_id"
+    command_attach
   fi
   run_killed "before:$attach_records"
   [ "$killed" = true ] || fail "an attach has $attach_records records no longer"
@@ -160,7 +164,7 @@ run_undisturbed() {
   start_operation after:999999
   end_operation
   ms=$(((${EPOCHREALTIME/./} - ${start/./}) / 1000))
-  [ $status -eq 0 ] || { cat /run/operation.out /run/operation.err; fail "${words[0]} does not work undisturbed"; }
+  [ $status -eq "$(usual_status)" ] || { cat /run/operation.out /run/operation.err; fail "${words[0]} does not work undisturbed"; }
   changes=$(sed -n 's/^crash: none in //p' /run/operation.err)
   [ -n "$volume_id" ] || volume_id=$(field .id /run/operation.out)
 }
@@ -214,6 +218,12 @@ check_whole() {
   read_pattern "$path" || problem "it does not have what was written to it"
 }
 
+# What was interrupted can be done again.
+check_grows() {
+  "$HAWSER" resize --json "$volume_id" >/run/grown 2>&1 || problem "resize: $(<"/run/grown")"
+  equal "$(<"/sys/block/${path##*/}/size")" $((GROWN_MIB * 2048)) || problem "it does not grow"
+}
+
 is_listed() { "$HAWSER" list --json | jq -e --arg id "$volume_id" 'any(.[]; .id == $id)' >/dev/null; }
 
 # prepare_operation OPERATION: how long it takes and what it writes, undisturbed; the host is as before then.
@@ -223,18 +233,25 @@ prepare_operation() {
   "before_$operation"
   "command_$operation"
   run_undisturbed
-  usual_ms=$ms usual_changes=$changes
-  say "$operation: $usual_changes changes of the log, $usual_ms ms"
-  end_cycle
+  usual_ms=$ms
+  say "$operation: $changes changes of the log, $ms ms"
+  clean_up
   [ ! -s /run/problems ] && nothing_left || fail "$operation leaves something undisturbed"
 }
 
-# end_cycle: back to the state before, by what a user does.
-end_cycle() {
+# clean_up: back to the state before, by what a user does. Sets became to what the volume was then, and
+# recover_ms.
+clean_up() {
+  local start=$EPOCHREALTIME status=0
+  let_go
+  "$HAWSER" recover --json >/run/recovered 2>&1 || status=$?
+  recover_ms=$(((${EPOCHREALTIME/./} - ${start/./}) / 1000))
+  [ $status -eq 0 ] || problem "recover: exit status $status: $(<"/run/recovered")"
   became=gone
   if is_listed; then
     became=attached
     check_whole
+    [ "$operation" != resize ] || check_grows
     "$HAWSER" detach --json "$volume_id" >/run/detached 2>&1 || problem "detach: $(<"/run/detached")"
   fi
   set_size $MIB
@@ -243,21 +260,15 @@ end_cycle() {
 # crash_cycle ALONE|BESIDE WHEN:NUMBER|MS: appends a line to /mnt/results/cycles.jsonl. False if something
 # was left or is not as it has to be.
 crash_cycle() {
-  local beside=$1 kill=$2 companions='null' recovery=0 start leftovers
+  local beside=$1 kill=$2 companions='null' leftovers
   : >/run/problems
   udevadm settle --timeout=60
   [ "$beside" = alone ] || start_companion
   "before_$operation"
   "command_$operation"
   run_killed "$kill"
-  [ "$killed" = true ] || [ $status -eq 0 ] || problem "exit status $status: $(<"/run/operation.out")"
-  [ -z "${opener:-}" ] || { exec {opener}<&-; opener=; }
-
-  start=$EPOCHREALTIME
-  "$HAWSER" recover --json >/run/recovered 2>&1 || recovery=$?
-  ms=$(((${EPOCHREALTIME/./} - ${start/./}) / 1000))
-  [ $recovery -eq 0 ] || problem "recover: exit status $recovery: $(<"/run/recovered")"
-  end_cycle
+  [ "$killed" = true ] || [ $status -eq "$(usual_status)" ] || problem "exit status $status: $(<"/run/operation.out")"
+  clean_up
   if [ "$beside" = beside ]; then
     stop_companion
     companions=$(jq -Rsc --argjson calls "$(wc -l </run/companion.done)" '{calls: $calls, failed: (. / "\n" | map(select(. != "")))}' \
@@ -268,7 +279,7 @@ crash_cycle() {
   leftovers=$(sed -n 's/^[<>]/&/p' /run/differences | jq -Rcn '[inputs]')
   ask_neighbour
   jq -cn --arg operation "$operation" --arg beside "$beside" --arg kill "$kill" --arg what "$what" --argjson killed "$killed" \
-    --argjson recover_ms "$ms" --arg became "$became" --argjson leftovers "$leftovers" --argjson neighbour "$neighbour" \
+    --argjson recover_ms "$recover_ms" --arg became "$became" --argjson leftovers "$leftovers" --argjson neighbour "$neighbour" \
     --argjson companion "$companions" --slurpfile recovered /run/recovered --rawfile problems /run/problems \
     '{operation: $operation, beside: ($beside == "beside"), kill: $kill, what: $what, killed: $killed,
       recovered: (if $recovered[0].undone[0]? then "undone" elif $recovered[0].completed[0]? then "completed" else "nothing" end),

@@ -1,0 +1,48 @@
+"""What the campaigns share: arguments, and what their figures depend on."""
+import argparse
+import os
+import pathlib
+import platform
+import re
+import subprocess
+
+TREE = pathlib.Path(__file__).resolve().parents[3]
+BUILD = TREE / "build/release"
+
+
+def some_of(known):
+    """The type of an argument: some of these words, with commas between them."""
+    def parse(text):
+        names = text.split(",")
+        unknown = [name for name in names if name not in known]
+        if unknown:
+            raise argparse.ArgumentTypeError(f"unknown: {', '.join(unknown)}; there are {', '.join(known)}")
+        return names
+    return parse
+
+
+def positive(text):
+    """The type of an argument that is a number from 1."""
+    if not re.fullmatch("[1-9][0-9]*", text):
+        raise argparse.ArgumentTypeError(f"a number is needed, not '{text}'")
+    return int(text)
+
+
+def output_of(*command):
+    return subprocess.run(command, cwd=TREE, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+
+
+def version_of(package):
+    return output_of("dpkg-query", "-W", "-f", "${Version}", package)
+
+
+def machine(packages):
+    cpu = next(re.findall("^model name\\s*: (.*)$", pathlib.Path("/proc/cpuinfo").read_text(), re.M).__iter__(), "CPU")
+    guest = max(pathlib.Path("/usr/lib/uml/modules").iterdir()).name
+    return {
+        "machine": f"{os.cpu_count()} cores of {cpu}, Linux {platform.release()}",
+        "guest": f"user-mode Linux {guest} (user-mode-linux {version_of('user-mode-linux')}), one CPU, 768 MiB",
+        "target": "the kernel's (LIO), files on tmpfs, four portals, its own network namespace",
+        "hawser": output_of(str(BUILD / "tools/hawser/hawser"), "--version").split()[-1],
+        **{package: version_of(package) for package in packages},
+    }
