@@ -69,8 +69,11 @@ struct DetachReport {
 };
 
 struct RecoverReport {
-  std::vector<std::string> undone{};     ///< Ids of attachments whose attach was undone.
-  std::vector<std::string> completed{};  ///< Ids whose detach was completed, or late logins reaped.
+  std::vector<std::string> undone{};     ///< Ids whose attach was undone: they are not attached.
+  std::vector<std::string> completed{};  ///< Ids whose detach was completed: likewise.
+  /// Ids that are attached as before: their detach had removed nothing yet and was called off, or a
+  /// resize, a join or a late login was put in order.
+  std::vector<std::string> kept{};
   struct Failure {
     std::string id;
     Error error;

@@ -10,7 +10,7 @@
 namespace hawser {
 namespace {
 
-enum class Recovered { nothing, undone, completed };
+enum class Recovered { nothing, undone, completed, kept };
 
 // After a reboot only what is on disk is left.
 Status recover_after_reboot(const Ctx& ctx, Operation& operation, const LogState& state) {
@@ -35,11 +35,14 @@ Result<bool> is_whole(const Ctx& ctx, Operation& operation, const LogState& stat
   return map.has_value();
 }
 
-Status recover_detach(const Ctx& ctx, Operation& operation, const LogState& state) {
+Result<Recovered> recover_detach(const Ctx& ctx, Operation& operation, const LogState& state) {
   HAWSER_TRY_ASSIGN(const bool is_still_attached, is_whole(ctx, operation, state));
-  if (is_still_attached) return operation.mark(RecordType::abort, step::kDetach);
+  if (is_still_attached) {
+    HAWSER_TRY(operation.mark(RecordType::abort, step::kDetach));
+    return Recovered::kept;
+  }
   HAWSER_TRY_ASSIGN(const std::vector<std::string> left, dismantle(ctx, operation, state));
-  if (left.empty()) return ok();
+  if (left.empty()) return Recovered::completed;
   std::string text = "left behind by a forced detach: ";
   for (std::size_t i = 0; i < left.size(); ++i)
     text += (i == 0 ? "" : ", ") + left[i];
@@ -75,14 +78,12 @@ Result<Recovered> recover_phase(const Ctx& ctx, Operation& operation, const LogS
     case Phase::attaching:
       HAWSER_TRY(undo_and_forget(ctx, operation, state));
       return Recovered::undone;
-    case Phase::detaching:
-      HAWSER_TRY(recover_detach(ctx, operation, state));
-      return Recovered::completed;
+    case Phase::detaching: return recover_detach(ctx, operation, state);
     case Phase::attached: {
       HAWSER_TRY_ASSIGN(const bool is_mended, mend_all(ctx, operation, state));
       HAWSER_TRY_ASSIGN(const LogState now, operation.state());
       HAWSER_TRY_ASSIGN(const bool is_reaped, reap_late_logins(ctx, operation, now));
-      return is_mended || is_reaped ? Recovered::completed : Recovered::nothing;
+      return is_mended || is_reaped ? Recovered::kept : Recovered::nothing;
     }
   }
   return Recovered::nothing;
@@ -164,6 +165,8 @@ Result<RecoverReport> recover(const Ctx& ctx, const Environment& environment) {
       report.undone.push_back(id);
     } else if (*recovered == Recovered::completed) {
       report.completed.push_back(id);
+    } else if (*recovered == Recovered::kept) {
+      report.kept.push_back(id);
     }
   }
   return report;

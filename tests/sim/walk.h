@@ -1,6 +1,7 @@
 // Walks every way in which an operation can go wrong, and checks what it leaves.
 #pragma once
 
+#include <algorithm>
 #include <functional>
 #include <string>
 
@@ -96,7 +97,15 @@ inline bool recover_in_good_weather(SimWorld& world, const std::string& id) {
   EXPECT_TRUE(report && report->failed.empty())
       << (report ? report->failed.front().error.message() : report.error().message());
   const Result<Attachment> shown = show(process.ctx(), process.environment(), id);
-  return shown && shown->status == "attached";
+  const bool is_attached = shown && shown->status == "attached";
+  if (report) {
+    const auto names = [&id](const std::vector<std::string>& ids) {
+      return std::find(ids.begin(), ids.end(), id) != ids.end();
+    };
+    EXPECT_FALSE(is_attached && (names(report->undone) || names(report->completed)));
+    EXPECT_FALSE(!is_attached && names(report->kept));
+  }
+  return is_attached;
 }
 
 inline void detach_in_good_weather(SimWorld& world, const std::string& id) {

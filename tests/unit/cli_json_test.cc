@@ -156,8 +156,8 @@ TEST(CliJson, an_ignored_error_that_left_something_says_so) {
 }
 
 TEST(CliJson, a_recovery_reads_as_the_contract_says) {
-  RecoverReport report{.undone = {"a"}, .completed = {"b"}};
-  EXPECT_EQ(to_json(report), R"({"undone":["a"],"completed":["b"],"failed":[]})");
+  RecoverReport report{.undone = {"a"}, .completed = {"b"}, .kept = {"d"}};
+  EXPECT_EQ(to_json(report), R"({"undone":["a"],"completed":["b"],"kept":["d"],"failed":[]})");
 
   report.failed.push_back({.id = "c", .error = Error(Errc::busy, "in use")});
   const Json failed = Json::parse(to_json(report)).at("failed").at(0);

@@ -175,6 +175,7 @@ std::string to_json(const RecoverReport& report) {
   return dump({
       {"undone", report.undone},
       {"completed", report.completed},
+      {"kept", report.kept},
       {"failed", std::move(failed)},
   });
 }

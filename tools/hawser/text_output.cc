@@ -199,7 +199,9 @@ std::string to_text(const ResizeReport& report) {
 }
 
 std::string to_text(const RecoverReport& report) {
-  std::string text = to_text("undone: ", report.undone) + to_text("completed: ", report.completed);
+  std::string text = to_text("attach undone: ", report.undone) +
+                     to_text("detach completed: ", report.completed) +
+                     to_text("still attached: ", report.kept);
   for (const RecoverReport::Failure& failure : report.failed)
     text += "failed: " + printable(failure.id) + ": " + printable(failure.error.message()) + '\n';
   return text.empty() ? "nothing was left half-done\n" : text;

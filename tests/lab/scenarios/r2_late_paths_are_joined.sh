@@ -91,7 +91,7 @@ for records in 1 2 3 4 5; do
   wait $pid || true
   expect_exit 0 hawser recover --json
   say "killed after $records records, recovered: $(jq -c . /run/out)"
-  mended=$((mended + $(field '.completed|length')))
+  mended=$((mended + $(field '.kept|length')))
   check "no path is half-joined" whole
 done
 check "some were killed in the middle" test "$mended" -ge 1
