@@ -43,7 +43,7 @@ def row(name, f):
     calls = sum(one["calls"] for one in companion)
     failed = sum(len(one["failed"]) for one in companion)
     return (f"| {name} | {f.kills(True)} | {f.kills(False)} | {f.recovered('undone')} | {f.recovered('completed')} "
-            f"| {f.recovered('nothing')} | {f.left()} | {sum(len(c['problems']) for c in f.ran)} "
+            f"| {f.recovered('kept')} | {f.recovered('nothing')} | {f.left()} | {sum(len(c['problems']) for c in f.ran)} "
             f"| {sum(one.get('writes', 0) for one in neighbour)} | {max((one.get('longest_ms', 0) for one in neighbour), default=0)} "
             f"| {interrupted} | {f'{calls}, failed {failed}' if companion else '-'} |")
 
@@ -71,11 +71,11 @@ def page(cycles, about, seed):
         f"{', '.join(commits)}, seed {seed}.", "",
         *[f"- {what}: {value}" for what, value in about.items()], "",
         *[f"- **{name}**: {what}" for name, what in OPERATIONS.items() if any(key[0] == name for key in groups)], "",
-        "Undone, completed and nothing are what recover said. Nothing: the volume was attached as a whole already, or not "
-        "there at all.", "",
-        "| operation | kills at records | at instants | undone | completed | nothing | **things left** | **problems** "
+        "Undone, completed and kept are what recover said: the attach was undone, the detach completed, or the volume is "
+        "attached still. Nothing: it was attached as a whole already, or not there at all.", "",
+        "| operation | kills at records | at instants | undone | completed | kept | nothing | **things left** | **problems** "
         "| neighbour: blocks | slowest ms | **interrupted** | other hawser: calls |",
-        "|" + "---|" * 12,
+        "|" + "---|" * 13,
         *[row(f"{name}, {'beside another' if beside else 'alone'}", Figures(groups[name, beside]))
           for name in OPERATIONS for beside in (False, True) if (name, beside) in groups],
         row("all", everything), ""]

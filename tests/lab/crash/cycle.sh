@@ -36,8 +36,11 @@ prepare_crashes() {
   neighbour_map=$(readlink -f "$(field .path)")
   neighbour_map=${neighbour_map##*/}
   start_neighbour
-  volume_id=
   take_snapshot
+  expect_exit 0 hawser attach --json $(lun 1 1 2 3 4)
+  volume_id=$(field .id)
+  expect_exit 0 hawser detach --json "$volume_id"
+  check "undisturbed nothing is left" nothing_left
 }
 MIB=32 GROWN_MIB=40
 
@@ -95,7 +98,7 @@ stop_companion() {
 
 attach_volume() {
   expect_exit 0 hawser attach --json "$@"
-  volume_id=$(field .id) path=$(readlink -f "$(field .path)")
+  path=$(readlink -f "$(field .path)")
   write_pattern "$path" 1
 }
 
@@ -166,7 +169,6 @@ run_undisturbed() {
   ms=$(((${EPOCHREALTIME/./} - ${start/./}) / 1000))
   [ $status -eq "$(usual_status)" ] || { cat /run/operation.out /run/operation.err; fail "${words[0]} does not work undisturbed"; }
   changes=$(sed -n 's/^crash: none in //p' /run/operation.err)
-  [ -n "$volume_id" ] || volume_id=$(field .id /run/operation.out)
 }
 
 # run_killed WHEN:NUMBER at a record, or run_killed MS at an instant.
@@ -252,7 +254,10 @@ clean_up() {
     became=attached
     check_whole
     [ "$operation" != resize ] || check_grows
+    [ -z "$(field '(.undone + .completed)[]' /run/recovered)" ] || problem "it is attached, and recover says $(</run/recovered)"
     "$HAWSER" detach --json "$volume_id" >/run/detached 2>&1 || problem "detach: $(<"/run/detached")"
+  else
+    [ -z "$(field '.kept[]' /run/recovered)" ] || problem "it is gone, and recover says $(</run/recovered)"
   fi
   set_size $MIB
 }
@@ -282,7 +287,7 @@ crash_cycle() {
     --argjson recover_ms "$recover_ms" --arg became "$became" --argjson leftovers "$leftovers" --argjson neighbour "$neighbour" \
     --argjson companion "$companions" --slurpfile recovered /run/recovered --rawfile problems /run/problems \
     '{operation: $operation, beside: ($beside == "beside"), kill: $kill, what: $what, killed: $killed,
-      recovered: (if $recovered[0].undone[0]? then "undone" elif $recovered[0].completed[0]? then "completed" else "nothing" end),
+      recovered: (if $recovered[0].undone[0]? then "undone" elif $recovered[0].completed[0]? then "completed" elif $recovered[0].kept[0]? then "kept" else "nothing" end),
       recover_ms: $recover_ms, became: $became, leftovers: $leftovers, problems: ($problems / "\n" | map(select(. != ""))),
       neighbour: $neighbour, companion: $companion}
     | .ok = (.leftovers == [] and .problems == [] and .neighbour.ok)' >/run/cycle
