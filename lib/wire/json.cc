@@ -12,6 +12,7 @@ namespace {
 using Type = JsonValue::Type;
 
 constexpr std::size_t kDepthMax = 16;
+constexpr std::size_t kCharacterBytesMax = 4;
 constexpr std::string_view kByteOrderMark = "\xef\xbb\xbf";
 
 // In place, so that RapidJSON keeps no copy of a text; numbers stay as they were written.
@@ -116,6 +117,8 @@ Result<JsonValue> parse_json(std::string_view text) {
   // To RapidJSON a NUL is the end.
   if (const std::size_t nul = text.find('\0'); nul != text.npos) return not_json(nul);
   WipedText buffer(text.substr(skipped));
+  // It takes all bytes of a character before it looks at them, and so passes the NUL at the end.
+  buffer.append(kCharacterBytesMax, '\0');
   rapidjson::InsituStringStream stream(buffer.data());
   rapidjson::Reader reader;
   Builder builder;

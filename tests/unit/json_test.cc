@@ -85,6 +85,7 @@ TEST(JsonTest, what_is_not_json_is_refused) {
            std::string("\"\xf4\x90\x80\x80\""),
            std::string("\"\xff\""),
            std::string("\"\xe2\x82"),
+           std::string("\"\xf4"),
        }) {
     const Result<JsonValue> value = parse_json(text);
     ASSERT_FALSE(value) << text;
