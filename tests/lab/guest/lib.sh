@@ -389,8 +389,9 @@ differences() {
   inventory >/run/after
   diff /run/before /run/after
 }
+no_differences() { differences >/run/differences; }
 nothing_left() {
-  wait_until 20 differences >/run/differences || { cat /run/differences; return 1; }
+  wait_until 20 no_differences || { cat /run/differences; return 1; }
 }
 count_leftovers() { nothing_left >/dev/null 2>&1 && echo 0 || grep -c '^[<>]' /run/differences; }
 
