@@ -259,7 +259,7 @@ class NothingAttached(Case):
 
     def test_recover_has_nothing_to_do(self):
         self.assertEqual(self.command("recover", "--json"),
-                         (0, '{"undone":[],"completed":[],"failed":[]}\n'))
+                         (0, '{"undone":[],"completed":[],"kept":[],"failed":[]}\n'))
 
     def test_an_answer_that_nobody_takes_is_a_failure(self):
         with open("/dev/full", "w", encoding="utf-8") as full:
