@@ -18,8 +18,8 @@
 namespace hawser::tool {
 namespace {
 
-// The work ends by its deadline, or what takes it back half a minute later. If it does not, something
-// hangs that should not be able to.
+// The work ends by its deadline, or what takes it back half a minute later. If it does not,
+// something hangs that should not be able to.
 constexpr auto kStuckSlack = std::chrono::seconds(60);
 
 // A file opened in place of a closed stdout would get what is printed: a transaction log, say.
@@ -89,7 +89,8 @@ int run_and_print(const Invocation& invocation, Listen listen) {
   return output ? print_output(*output, invocation) : print_error(output.error(), invocation.json);
 }
 
-// A scan, a flush or a close that cannot finish takes a process with it, however it is asked to end.
+// A scan, a flush or a close that cannot finish takes a process with it, however it is asked to
+// end.
 int run(std::span<const char* const> words) {
   auto parsed = parse_command_line(words);
   if (!parsed) return print_error(parsed.error(), asks_for_json(words));
