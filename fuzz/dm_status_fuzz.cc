@@ -4,6 +4,7 @@
 
 #include "hawser/detail/assert.h"
 
+#include "base/number.h"
 #include "input.h"
 #include "wire/dm_table.h"
 
@@ -24,7 +25,7 @@ bool stands_at(const std::vector<std::string_view>& words, std::size_t at,
   if (at + 3 > words.size()) return false;
   return hawser::parse_dev(words[at]) == path.dev &&
          words[at + 1] == (path.is_active ? "A" : "F") &&
-         std::stoull(std::string(words[at + 2])) == path.fail_count;
+         hawser::parse_number<std::uint32_t>(words[at + 2]) == path.fail_count;
 }
 
 }  // namespace
@@ -41,8 +42,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   std::erase(words, std::string_view());
   std::size_t at = 0;
   for (const hawser::MapPathStatus& path : *paths) {
-    while (at < words.size() &&
-           (hawser::parse_dev(words[at]) != path.dev || !stands_at(words, at, path)))
+    while (at < words.size() && !stands_at(words, at, path))
       ++at;
     HAWSER_ASSERT(at < words.size());
     at += 3;

@@ -14,6 +14,8 @@
 
 namespace {
 
+constexpr std::uint64_t kLunMax = 0x3fff;  // What 14 bits hold.
+
 hawser::Result<hawser::VolumeSpec> spec_with(const std::string& lun) {
   return hawser::parse_volume_spec(
       R"({"target_portal": "10.0.1.2:3260", "target_iqn": "iqn.2004-10.org.example:t", )"
@@ -51,7 +53,7 @@ std::array<std::uint8_t, 8> on_the_wire(std::uint16_t lun, bool is_flat) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string text(data, data + size);
-  const std::optional<std::uint64_t> expected = reference_number(text, hawser::kLunMax);
+  const std::optional<std::uint64_t> expected = reference_number(text, kLunMax);
 
   const hawser::Result<hawser::VolumeSpec> by_text = spec_with(quoted(text));
   HAWSER_ASSERT(by_text.has_value() == expected.has_value());

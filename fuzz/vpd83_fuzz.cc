@@ -1,5 +1,6 @@
-// Property: the designators that are taken, written as a page again, give the same designators;
-// what stands behind the page is no part of it; and a page with its last byte cut off is refused.
+// Property: the designators that are taken, written as a page again, give the same designators, and
+// none when written as those of a port; what stands behind the page is no part of it; and a page
+// with its last byte cut off is refused.
 #include <string>
 
 #include "hawser/detail/assert.h"
@@ -8,11 +9,12 @@
 
 namespace {
 
-std::string page_of(const std::vector<hawser::Designator>& designators) {
+// `association` 0 is the unit, 1 a port.
+std::string page_of(const std::vector<hawser::Designator>& designators, int association) {
   std::string body;
   for (const hawser::Designator& d : designators) {
     body += static_cast<char>(d.code_set);
-    body += static_cast<char>(d.type);
+    body += static_cast<char>(association << 4 | d.type);
     body += '\0';
     body += static_cast<char>(d.bytes.size());
     body += d.bytes;
@@ -46,7 +48,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   }
   const std::size_t length = length_of(page);
   HAWSER_ASSERT(bytes <= length && length <= page.size());
-  HAWSER_ASSERT(*hawser::decode_vpd83(page_of(*designators)) == *designators);
+  HAWSER_ASSERT(*hawser::decode_vpd83(page_of(*designators, 0)) == *designators);
+  HAWSER_ASSERT(hawser::decode_vpd83(page_of(*designators, 1))->empty());
   HAWSER_ASSERT(*hawser::decode_vpd83(page.substr(0, length) + "more") == *designators);
   HAWSER_ASSERT(!hawser::decode_vpd83(page.substr(0, length - 1)));
   return 0;
