@@ -79,7 +79,7 @@ id=$(field .id)
 udevadm settle --timeout=60
 for timeout in /sys/class/iscsi_session/session*/recovery_tmo; do echo 600 >"$timeout"; done
 commands -A
-returns 15 0 detach --json --force --timeout 15 "$id"
+returns 60 0 detach --json --force --timeout 60 "$id"
 check "it says that it was not flushed" equal "$(field .flushed)" false
 check "nothing is left" nothing_left
 commands -D

@@ -1,5 +1,5 @@
-# The command starts no program, and the library no process: the command's own child, which detach runs
-# in so that a stuck flush cannot hold the prompt, is the only one. It asks no device for its identity
+# The command starts no program, and the library no process: the command's own child, which it works in
+# so that nothing stuck in the kernel can hold the prompt, is the only one. It asks no device for its identity
 # (SG_IO), and takes no link of udev's for an answer.
 # Keeps: D1, D3
 make_storage
@@ -23,7 +23,7 @@ for mode in preferred off; do
   expect_exit 0 traced attach --json --multipath $mode $(volume)
   id=$(field .id)
   check "attach started no program ($mode)" equal "$(starts)" 1
-  check "attach started no process" equal "$(processes)" 0
+  check "attach started one process" equal "$(processes)" 1
   check "attach asked no device for its identity" equal "$(scsi_questions)" 0
   check "attach resolved no link of udev's" equal "$(links)" ''
   check "strace sees what it should" test "$(count 'ioctl\(')" -gt 0 -a "$(count '/dev/')" -gt 0
