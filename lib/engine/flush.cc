@@ -4,6 +4,7 @@
 #include <random>
 #include <utility>
 
+#include "engine/confirm.h"
 #include "engine/take_down.h"
 
 namespace hawser {
@@ -110,6 +111,20 @@ Status prove_a_path(const Ctx& ctx, Operation& operation, const LogState& state,
   }
   crew->request_stop();
   return ok();
+}
+
+// What is written now must not go to a unit that has taken the place of ours. False if a path to
+// one was taken out of the map.
+Result<bool> check_units(const Ctx& ctx, Operation& operation, const LogState& state,
+                         const Subject& subject) {
+  HAWSER_TRY(check_bare_disk(ctx, operation, state));
+  if (!subject.map) return true;
+  HAWSER_TRY_ASSIGN(const std::optional<Map> map,
+                    operation.host().find_map(ctx, subject.map->uuid));
+  if (!map) return true;
+  HAWSER_TRY_ASSIGN(const bool has_expelled,
+                    expel_changed(ctx, operation, state, *map, subject.devices, false));
+  return !has_expelled;
 }
 
 // Where there is a map, it is what was handed out. A disk beside it that does not answer has
@@ -225,12 +240,19 @@ Status flush(const Ctx& ctx, Operation& operation, const LogState& state, const 
     Status done = prove_a_path(ctx, operation, state, subject);
     const std::string doing = (done ? "flush of " + nodes : "no path of " + nodes + " answers") +
                               (tries > 1 ? ", after " + std::to_string(tries) + " tries" : "");
+    if (done) {
+      // A path may be back that nobody could ask before. If it was the one that was proven, there
+      // has to be another.
+      HAWSER_TRY_ASSIGN(const bool are_right, check_units(ctx, operation, state, subject));
+      if (!are_right) continue;
+    }
     if (done) done = flush_nodes(ctx, operation, subject);
     if (done || done.error().code() == Errc::cancelled) return done;
     if (done.error().code() == Errc::data_at_risk) {
       // The kernel says so once. Whoever detaches next must still be able to know.
-      HAWSER_TRY(operation.note(step::kFlush, {{"lost", done.error().message()}}));
-      return at_risk(done.error(), doing);
+      const Status noted = operation.note(step::kFlush, {{"lost", done.error().message()}});
+      Error lost = at_risk(done.error(), doing);
+      return noted ? lost : std::move(lost).with(noted.error().message());
     }
     // Paths come back; until then nothing is lost.
     if (tries == 1) operation.tell(Event::Level::info, "flush.wait", doing + ": waiting for one");

@@ -37,9 +37,14 @@ Result<std::optional<Session>> find_session(const Ctx& ctx, Operation& operation
   return session;
 }
 
-// How other attachments of this boot use the session. A log that cannot be read counts as one that
-// does: better a session too many than one taken from under somebody.
-Result<std::vector<Origin>> other_uses(Operation& operation, const SessionKey& key) {
+// How other attachments of this boot use the session. A log that is corrupt counts as one that
+// does, and that found the session there: better a session too many than one taken from under
+// somebody.
+//
+// A session that was made again has another sid: whoever has a done step with the old one does not
+// use it. `sid` is 0 while there is none.
+Result<std::vector<Origin>> other_uses(Operation& operation, const SessionKey& key,
+                                       std::uint32_t sid) {
   HAWSER_TRY_ASSIGN(const std::string boot_id, operation.host().boot_id());
   HAWSER_TRY_ASSIGN(const std::vector<std::string> ids, operation.journal().list());
   std::vector<Origin> uses;
@@ -47,16 +52,18 @@ Result<std::vector<Origin>> other_uses(Operation& operation, const SessionKey& k
     if (id == operation.id()) continue;
     const Result<std::vector<Record>> records = operation.journal().read(id);
     if (!records && records.error().code() == Errc::not_found) continue;  // Detached meanwhile.
+    if (!records && records.error().code() != Errc::corrupt) return records.error();
     const Result<LogState> state = records ? replay(*records) : records.error();
     if (!state) {
       operation.warn("log.unreadable", state.error().message() + ": session " + to_string(key) +
                                            " is taken to be in use by " + id);
-      uses.push_back(Origin::created);
+      uses.push_back(Origin::foreign);
       continue;
     }
     if (state->phase == Phase::idle || state->boot_id != boot_id) continue;
     for (const SessionEntry& entry : state->sessions) {
-      if (entry.key == key && entry.progress != Progress::ended) uses.push_back(entry.origin);
+      const bool is_it = entry.key == key && (sid == 0 || entry.sid.value_or(sid) == sid);
+      if (is_it && entry.progress != Progress::ended) uses.push_back(entry.origin);
     }
   }
   return uses;
@@ -93,7 +100,8 @@ Result<Claim> claim(const Ctx& ctx, Operation& operation, const LoggedPath& path
   Claim claim;
   HAWSER_TRY_ASSIGN(claim.session, find_session(ctx, operation, path.key));
   if (claim.session) {
-    HAWSER_TRY_ASSIGN(const std::vector<Origin> uses, other_uses(operation, path.key));
+    HAWSER_TRY_ASSIGN(const std::vector<Origin> uses,
+                      other_uses(operation, path.key, claim.session->sid));
     claim.origin = any_ours(uses) ? Origin::shared : Origin::foreign;
   }
   const std::int64_t expires_ms = operation.host().uptime_ms() +
@@ -131,18 +139,27 @@ Result<Acquired> log_in(const Ctx& ctx, Operation& operation, const LoggedPath& 
   const std::int64_t start_ms = host.uptime_ms();
   operation.tell(Event::Level::info, "login.sent", "logging in to " + path.key.target,
                  to_string(path.spec.portal));
-  for (;;) {
-    Result<Session> session = host.login(ctx, request);
-    const std::chrono::milliseconds took{host.uptime_ms() - start_ms};
-    if (session) return Acquired{.session = *session, .login_time = took};
+  const auto took = [&] { return std::chrono::milliseconds(host.uptime_ms() - start_ms); };
+  bool is_ours = false;  // Another attachment of ours makes it, or made it and has let go of it.
+  for (LoginRequest rest = request;;) {
+    Result<Session> session = host.login(ctx, rest);
+    if (session) return Acquired{.session = *session, .login_time = took()};
     if (session.error().code() != Errc::already_exists) return std::move(session).error();
 
+    HAWSER_TRY_ASSIGN(std::vector<Origin> uses, other_uses(operation, path.key, 0));
+    is_ours = is_ours || any_ours(uses);
     HAWSER_TRY_ASSIGN(const std::optional<Session> other, await_session(ctx, operation, path.key));
-    if (!other) continue;
-    HAWSER_TRY_ASSIGN(const std::vector<Origin> uses, other_uses(operation, path.key));
-    return Acquired{.session = *other,
-                    .origin = any_ours(uses) ? Origin::shared : Origin::foreign,
-                    .login_time = took};
+    if (other) {
+      HAWSER_TRY_ASSIGN(uses, other_uses(operation, path.key, other->sid));
+      is_ours = is_ours || any_ours(uses);
+      return Acquired{.session = *other,
+                      .origin = is_ours ? Origin::shared : Origin::foreign,
+                      .login_time = took()};
+    }
+    // The log says by when our login is over, whenever it is sent.
+    rest.login_timeout = request.login_timeout - std::chrono::floor<std::chrono::seconds>(took());
+    if (rest.login_timeout >= 1s) continue;
+    return Error(Errc::unavailable, "somebody else tries to log in, and does not succeed");
   }
 }
 
@@ -241,16 +258,27 @@ enum class Verdict {
   leave,  // Somebody else's, or in use.
 };
 
+// What a scan under way brings is ours to take back, and then the session may be ours to end.
+bool is_scanning(const LogState& state, std::uint32_t sid) {
+  return std::any_of(state.devices.begin(), state.devices.end(), [&](const DeviceEntry& device) {
+    return device.sid == sid && !device.existed && device.progress == Progress::intended;
+  });
+}
+
 Result<Verdict> judge(const Ctx& ctx, Operation& operation, const SessionEntry& entry,
                       const Sight& sight) {
   const std::optional<Session>& session = sight.session;
   if (!session) return sight.is_in_flight ? Verdict::wait : Verdict::gone;
   if (entry.origin == Origin::foreign) return Verdict::leave;
   if (sight.is_awaited && session->state != SessionState::logged_in) return Verdict::wait;
-  HAWSER_TRY_ASSIGN(const std::vector<Origin> uses, other_uses(operation, entry.key));
-  if (!uses.empty()) return Verdict::leave;
-  HAWSER_TRY_ASSIGN(std::vector<ScsiDevice> devices, operation.host().devices(ctx, session->sid));
+  HAWSER_TRY_ASSIGN(const std::vector<Origin> uses, other_uses(operation, entry.key, session->sid));
   HAWSER_TRY_ASSIGN(const LogState state, operation.state());
+  if (!uses.empty()) {
+    if (!is_scanning(state, session->sid)) return Verdict::leave;
+    return Error(Errc::busy, "a scan is under way on session " + std::to_string(session->sid) +
+                                 ", which others use");
+  }
+  HAWSER_TRY_ASSIGN(std::vector<ScsiDevice> devices, operation.host().devices(ctx, session->sid));
   if (state.phase == Phase::detaching && state.flushed) {
     // What could not be deleted, or came back, goes with the session.
     std::erase_if(devices,
