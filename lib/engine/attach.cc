@@ -61,6 +61,9 @@ class Attach {
     HAWSER_TRY(begin(ctx));
     // Before the scan: afterwards multipathd may have written there as well.
     HAWSER_TRY_ASSIGN(std::vector<std::string> wwids, operation_.host().known_wwids(ctx));
+    if (auto fields = wwids_fields(wwids)) {
+      HAWSER_TRY(operation_.note(step::kWwids, *std::move(fields)));
+    }
     Unit unit(operation_, spec_, how_, before.identity, std::move(wwids));
     Gatherer gatherer(operation_, path_plan(spec_, options_));
     HAWSER_TRY(how_ == Multipath::off

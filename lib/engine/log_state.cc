@@ -5,10 +5,14 @@
 #include <limits>
 #include <utility>
 
+#include "base/crc32c.h"
 #include "model/path_count.h"
 
 namespace hawser {
 namespace {
+
+// They are to fit in a record of 64 KiB.
+constexpr std::size_t kLoggedWwidsMax = 4096;
 
 constexpr std::string_view kHex = "0123456789abcdef";
 
@@ -91,6 +95,7 @@ class FieldReader {
     return Origin::foreign;
   }
   Identity identity();
+  std::set<std::uint32_t> checksums(std::string_view name);
   std::size_t path_count() {
     const auto count = number<std::size_t>("paths");
     if (count <= kPathsMax) return count;
@@ -143,6 +148,20 @@ Identity FieldReader::identity() {
   return identity;
 }
 
+std::set<std::uint32_t> FieldReader::checksums(std::string_view name) {
+  std::set<std::uint32_t> sums;
+  const std::string list = text(name);
+  std::string_view rest = list;
+  while (!rest.empty()) {
+    const std::string_view one = rest.substr(0, rest.find(','));
+    rest.remove_prefix(std::min(rest.size(), one.size() + 1));
+    const auto sum = to_number<std::uint32_t>(one);
+    if (!sum) note(name);
+    sums.insert(sum.value_or(0));
+  }
+  return sums;
+}
+
 // Applies one record to the state.
 class Replayer {
  public:
@@ -170,6 +189,8 @@ class Replayer {
         if (record.step == step::kIdentity) {
           state_.identity = fields.identity();
           state_.wwid = fields.text("wwid");
+        } else if (record.step == step::kWwids) {
+          state_.wwids_before = fields.checksums("before");
         } else if (record.step == step::kFlush) {
           state_.lost_writes = fields.text("lost");
         }
@@ -396,6 +417,14 @@ Fields begin_fields(const LogState& state) {
     fields["iface_" + n] = path.key.iface;
   }
   return fields;
+}
+
+std::optional<Fields> wwids_fields(const std::vector<std::string>& wwids) {
+  if (wwids.size() > kLoggedWwidsMax) return std::nullopt;
+  std::string list;
+  for (const std::string& wwid : wwids)
+    list += (list.empty() ? "" : ",") + std::to_string(crc32c(wwid));
+  return Fields{{"before", list}};
 }
 
 Fields join_fields(const LoggedPath& path) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,7 @@ inline constexpr std::string_view kPurge = "purge";  // Has no undo: what is del
 inline constexpr std::string_view kReadOnly = "read_only";
 inline constexpr std::string_view kExpel = "expel";
 inline constexpr std::string_view kWwid = "wwid";
+inline constexpr std::string_view kWwids = "wwids";  // Only a note.
 inline constexpr std::string_view kMap = "map";
 inline constexpr std::string_view kFlush = "flush";
 inline constexpr std::string_view kIdentity = "identity";
@@ -162,6 +164,9 @@ struct LogState {
   std::vector<DeviceEntry> devices{};
   std::vector<NodeEntry> nodes{};
   std::vector<WwidEntry> wwids{};
+  // CRC-32C of what the list of multipath-tools had before anything was scanned. Logs of before,
+  // and those of a host with very many, do not say.
+  std::optional<std::set<std::uint32_t>> wwids_before{};
   std::vector<MapEntry> maps{};
   std::vector<ReadOnlyEntry> read_only_devices{};
   std::vector<ExpelEntry> expelled{};
@@ -178,6 +183,8 @@ using Fields = std::map<std::string, std::string, std::less<>>;
 void put(Fields& fields, const SessionKey& key);
 void put(Fields& fields, const Identity& identity);
 Fields begin_fields(const LogState& state);
+// None if there are too many for a record.
+std::optional<Fields> wwids_fields(const std::vector<std::string>& wwids);
 Fields join_fields(const LoggedPath& path);
 
 }  // namespace hawser

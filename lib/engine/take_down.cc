@@ -4,6 +4,7 @@
 #include <set>
 #include <utility>
 
+#include "base/crc32c.h"
 #include "engine/access.h"
 #include "engine/node_records.h"
 #include "engine/rivals.h"
@@ -73,6 +74,26 @@ Status take_map(const Ctx& ctx, Operation& operation, const std::string& uuid,
                        ", which is not of this volume: two units show one WWID, or somebody added "
                        "a path through a target that this attachment does not know")
           .with(Stage::identify);
+  }
+  return ok();
+}
+
+// multipathd makes an entry for a map of our disks also when we did not get as far as to announce
+// one. What was not there before is to go with the disks.
+Status announce_wwids(const Ctx& ctx, Operation& operation, const LogState& state,
+                      const Footprint& footprint) {
+  if (!state.wwids_before) return ok();
+  for (const ScsiDevice& device : footprint.devices) {
+    HAWSER_TRY_ASSIGN(const std::string wwid, operation.host().wwid(ctx, device));
+    if (wwid.empty() || state.wwids_before->contains(crc32c(wwid))) continue;
+    const auto& shared = footprint.shared_map_uuids;
+    if (std::find(shared.begin(), shared.end(), map_uuid(wwid)) != shared.end()) continue;
+    HAWSER_TRY_ASSIGN(const LogState now, operation.state());
+    const bool is_announced =
+        std::any_of(now.wwids.begin(), now.wwids.end(), [&](const WwidEntry& entry) {
+          return entry.wwid == wwid && entry.progress != Progress::ended;
+        });
+    if (!is_announced) HAWSER_TRY(operation.intent(step::kWwid, {{"wwid", wwid}}));
   }
   return ok();
 }
@@ -174,8 +195,10 @@ Status undo_attach(const Ctx& ctx, Operation& operation, const LogState& state) 
     HAWSER_TRY_ASSIGN(const Footprint footprint, own_footprint(ctx, operation, state));
     for (const std::string& uuid : footprint.shared_map_uuids)
       HAWSER_TRY(leave_map(ctx, operation.host(), uuid, footprint.devices));
-    const Look look = [&](const Ctx& look_ctx) {
-      return own_footprint(look_ctx, operation, state);
+    const Look look = [&](const Ctx& look_ctx) -> Result<Footprint> {
+      HAWSER_TRY_ASSIGN(Footprint there, own_footprint(look_ctx, operation, state));
+      HAWSER_TRY(announce_wwids(look_ctx, operation, state, there));
+      return there;
     };
     HAWSER_TRY(take_down(ctx, operation, look, Removal::if_unused));
     for (const MapEntry& entry : state.maps)
@@ -183,7 +206,8 @@ Status undo_attach(const Ctx& ctx, Operation& operation, const LogState& state) 
     for (const DeviceEntry& entry : state.devices)
       operation.undone(step::kDevice, entry.number);
     HAWSER_TRY(undo_read_only(ctx, operation, state));
-    HAWSER_TRY(undo_on_disk(ctx, operation, state));
+    HAWSER_TRY_ASSIGN(const LogState now, operation.state());
+    HAWSER_TRY(undo_on_disk(ctx, operation, now));
     return release_sessions(ctx, operation, state);
   };
   Status undone = undo();

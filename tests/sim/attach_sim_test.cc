@@ -101,6 +101,13 @@ TEST(AttachSimTest, one_fault_with_a_single_path) {
   run({"single", sim_world(), sim_spec(2), {.multipath = Multipath::off}});
 }
 
+TEST(AttachSimTest, one_fault_beside_a_multipathd_that_is_quicker) {
+  SimWorld world = sim_world();
+  world.multipathd_is_quick = true;
+  run({"quick_multipathd", world, sim_spec(2)});
+  run({"quick_multipathd_bare", world, sim_spec(2), {.multipath = Multipath::off}});
+}
+
 TEST(AttachSimTest, one_fault_with_node_records) {
   run({"node_records", sim_world(), sim_spec(2), {.node_record = true}});
 }

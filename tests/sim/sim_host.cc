@@ -284,6 +284,7 @@ void SimHost::add_device(const Session& session, std::uint32_t lun) {
                           .state = "running",
                           .read_only = world_.write_protected.contains(unit->second),
                           .identity = sim_identity(unit->second)};
+  if (world_.multipathd_is_quick) world_.wwids.insert(wwid_of(sim_identity(unit->second)));
 }
 
 Status SimHost::scan(const Ctx& ctx, const Session& session, std::uint32_t lun) {

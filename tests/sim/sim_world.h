@@ -40,8 +40,9 @@ struct SimWorld {
   std::set<std::string> node_records{};
   std::map<std::string, std::vector<Record>> logs{};
   bool runs_multipathd = true;
-  bool blacklists = false;        // multipathd would destroy any map.
-  std::set<std::string> dirty{};  // Units with data that has not reached the target.
+  bool multipathd_is_quick = false;  // A disk that appears has its entry of wwids at once.
+  bool blacklists = false;           // multipathd would destroy any map.
+  std::set<std::string> dirty{};     // Units with data that has not reached the target.
 
   std::set<std::string> locks{};  // That somebody holds; those of the dead are freed by and by.
   unsigned changes = 0;           // How often anything but a log has changed.

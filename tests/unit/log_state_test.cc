@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "base/crc32c.h"
+
 namespace hawser {
 namespace {
 
@@ -104,6 +106,20 @@ TEST(LogStateTest, the_identity_survives_the_next_attach) {
               record(RecordType::begin, step::kAttach, 0, begin_fields(two_paths()))});
   ASSERT_TRUE(state);
   EXPECT_EQ(state->identity, unit);
+}
+
+TEST(LogStateTest, the_list_of_wwids_from_before_is_known_by_its_checksums) {
+  const auto begin = record(RecordType::begin, step::kAttach, 0, begin_fields(two_paths()));
+  const auto before = [&](Fields fields) {
+    return replay({begin, record(RecordType::note, step::kWwids, 0, std::move(fields))});
+  };
+  EXPECT_FALSE(replay({begin})->wwids_before);
+  EXPECT_EQ(before(wwids_fields({}).value())->wwids_before->size(), 0U);
+  const auto two = before(wwids_fields({"36001", "36002"}).value());
+  ASSERT_TRUE(two);
+  EXPECT_EQ(two->wwids_before, (std::set<std::uint32_t>{crc32c("36001"), crc32c("36002")}));
+  EXPECT_EQ(before({{"before", "1,x"}}).error().code(), Errc::corrupt);
+  EXPECT_FALSE(wwids_fields(std::vector<std::string>(5000, "36001")));
 }
 
 TEST(LogStateTest, a_detach_that_was_given_up_leaves_the_volume_attached) {
