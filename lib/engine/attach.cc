@@ -1,7 +1,6 @@
 #include "engine/attach.h"
 
 #include <algorithm>
-#include <functional>
 #include <map>
 #include <optional>
 #include <utility>
@@ -13,7 +12,6 @@
 #include "engine/plan.h"
 #include "engine/recover.h"
 #include "engine/report.h"
-#include "engine/run_all.h"
 #include "engine/take_down.h"
 #include "engine/unit.h"
 #include "model/path_count.h"
@@ -153,16 +151,6 @@ Result<Readiness> check_host(const Ctx& ctx, Host& host, const AttachOptions& op
   return Readiness{.no_map = ready.error().message()};
 }
 
-Status finish_scans(const Ctx& ctx, Operation& operation, const LogState& state) {
-  std::vector<std::function<Status(const Ctx&)>> tasks;
-  for (const DeviceEntry& entry : state.devices) {
-    tasks.emplace_back([&operation, &entry](const Ctx& task_ctx) {
-      return finish_scan(task_ctx, operation, entry);
-    });
-  }
-  return run_all(ctx, operation.host(), std::move(tasks));
-}
-
 Error roll_back(const Ctx& ctx, Operation& operation, const LogState& before, Error cause) {
   const Ctx undo_ctx = ctx.for_undo(kUndoBudget);
   // What became of each path has been told.
@@ -170,7 +158,6 @@ Error roll_back(const Ctx& ctx, Operation& operation, const LogState& before, Er
                  "undoing: " + (cause.paths().empty() ? cause.message() : "too few paths came up"));
   const auto undo = [&]() -> Status {
     HAWSER_TRY_ASSIGN(const LogState state, operation.state());
-    HAWSER_TRY(finish_scans(undo_ctx, operation, state));
     HAWSER_TRY(undo_attach(undo_ctx, operation, state));
     // What the log knew of the volume before is kept: its identity is worth comparing.
     if (before.identity.empty()) return operation.forget();

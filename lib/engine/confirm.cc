@@ -23,7 +23,7 @@ struct Changed {
 
 void confirm_one(const Ctx& ctx, Host& host, const Identity& expected, const ScsiDevice& device,
                  Changed& changed) {
-  if (device.state != "running" || !host.rescan(ctx, device)) return;
+  if (device.state == "running") (void)host.rescan(ctx, device);
   const Result<std::optional<ScsiDevice>> now = host.find_device(ctx, device.dev);
   if (!now || !*now || (*now)->identity.empty()) return;
   if (same_unit((*now)->identity, expected)) return;
@@ -96,8 +96,26 @@ Status confirm_attached(const Ctx& ctx, Operation& operation, const LogState& st
       .with(Stage::identify);
 }
 
-Status expel_changed(const Ctx& ctx, Operation& operation, const LogState& state, const Map& map,
-                     const std::vector<ScsiDevice>& devices, bool force) {
+Status check_bare_disk(const Ctx& ctx, Operation& operation, const LogState& state) {
+  if (!state.bare_sid) return ok();
+  HAWSER_TRY_ASSIGN(std::vector<ScsiDevice> devices,
+                    operation.host().devices(ctx, *state.bare_sid));
+  std::erase_if(devices, [&](const ScsiDevice& device) {
+    return std::none_of(state.devices.begin(), state.devices.end(), [&](const DeviceEntry& entry) {
+      return entry.progress != Progress::ended && entry.sid == device.sid &&
+             entry.lun == device.hctl.lun;
+    });
+  });
+  HAWSER_TRY_ASSIGN(const std::vector<ScsiDevice> changed,
+                    changed_devices(ctx, operation, state, devices));
+  if (changed.empty()) return ok();
+  return Error(Errc::data_at_risk,
+               name_changed(changed, state) + ", and what was not written yet can go nowhere")
+      .with(Stage::identify);
+}
+
+Result<bool> expel_changed(const Ctx& ctx, Operation& operation, const LogState& state,
+                           const Map& map, const std::vector<ScsiDevice>& devices, bool force) {
   Host& host = operation.host();
   std::vector<ScsiDevice> members;
   for (const ScsiDevice& device : devices) {
@@ -105,7 +123,7 @@ Status expel_changed(const Ctx& ctx, Operation& operation, const LogState& state
   }
   HAWSER_TRY_ASSIGN(const std::vector<ScsiDevice> changed,
                     changed_devices(ctx, operation, state, members));
-  if (changed.empty()) return ok();
+  if (changed.empty()) return false;
 
   const std::string what = name_changed(changed, state);
   const bool is_usable = std::any_of(map.paths.begin(), map.paths.end(), [&](const auto& path) {
@@ -118,8 +136,12 @@ Status expel_changed(const Ctx& ctx, Operation& operation, const LogState& state
   }
   operation.warn("detach.other_unit", what + ": nothing was written there");
   HAWSER_TRY_ASSIGN(const std::vector<std::uint32_t> numbers, announce(operation, changed));
+  if (!is_usable) {
+    return Error(Errc::data_at_risk, "no path leads to the volume any more: " + what)
+        .with(Stage::identify);
+  }
   const auto expel = [&]() -> Status {
-    HAWSER_TRY(is_usable ? leave_map(ctx, host, map.uuid, changed) : host.wipe_map(ctx, map.uuid));
+    HAWSER_TRY(leave_map(ctx, host, map.uuid, changed));
     // They were in the map until now, so nobody else has them.
     for (std::size_t i = 0; i < changed.size(); ++i) {
       HAWSER_TRY(host.remove_device(ctx, changed[i]));
@@ -129,9 +151,7 @@ Status expel_changed(const Ctx& ctx, Operation& operation, const LogState& state
   };
   Status expelled = expel();
   if (!expelled) return std::move(expelled).error().with(Outcome::unknown);
-  if (is_usable) return ok();
-  return Error(Errc::data_at_risk, "no path leads to the volume any more: " + what)
-      .with(Stage::identify);
+  return true;
 }
 
 }  // namespace hawser

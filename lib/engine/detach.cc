@@ -33,15 +33,13 @@ class Detach {
     }
     Status safe = secure(ctx, state, report);
     if (!safe) return give_up(std::move(safe).error());
-    HAWSER_TRY(pass_flush(state, report));
+    Status passed = pass_flush(state, report);
+    if (!passed) return std::move(passed).error().with(Outcome::unknown);
     Result<std::vector<std::string>> left = dismantle(
         options_.force && !state.is_forced ? ctx.within(ctx.left() / 2) : ctx, operation_, state);
-    if (!left && options_.force && !state.is_forced) {
-      // Somebody opened it after all.
-      HAWSER_TRY(ctx.check());
-      take_the_blame(left.error(), report);
-      HAWSER_TRY(pass_flush(state, report));
-      left = dismantle(ctx, operation_, state);
+    const bool goes_on = !left && options_.force && !state.is_forced && ctx.check();
+    if (goes_on && !operation_.is_forgotten()) {
+      left = go_on_by_force(ctx, state, std::move(left).error(), report);
     }
     if (!left) {
       if (left.error().outcome() == Outcome::unchanged) return give_up(std::move(left).error());
@@ -55,6 +53,7 @@ class Detach {
   Status secure(const Ctx& ctx, const LogState& state, DetachReport& report) {
     HAWSER_TRY_ASSIGN(const std::string boot_id, operation_.host().boot_id());
     if (boot_id != state.boot_id) return ok();  // There is nothing in this kernel.
+    HAWSER_TRY(blame_or_fail(check_bare_disk(ctx, operation_, state), report));
     HAWSER_TRY_ASSIGN(Subject subject, find_subject(ctx, operation_, state));
     if (!subject.is_there()) return ok();
     HAWSER_TRY(check_paths(ctx, state, subject, report));
@@ -80,8 +79,12 @@ class Detach {
   Status check_paths(const Ctx& ctx, const LogState& state, const Subject& subject,
                      DetachReport& report) {
     if (!subject.map) return ok();
-    Status right =
+    const Result<bool> expelled =
         expel_changed(ctx, operation_, state, *subject.map, subject.devices, options_.force);
+    return blame_or_fail(expelled ? ok() : expelled.error(), report);
+  }
+
+  Status blame_or_fail(Status right, DetachReport& report) {
     if (right || !options_.force || right.error().code() != Errc::data_at_risk) return right;
     take_the_blame(right.error(), report);
     return ok();
@@ -91,6 +94,17 @@ class Detach {
     report.flushed = false;
     report.data_at_risk = true;
     operation_.warn("detach.forced", "detached by force: " + error.message());
+  }
+
+  // Somebody opened it after all.
+  Result<std::vector<std::string>> go_on_by_force(const Ctx& ctx, LogState& state, Error cause,
+                                                  DetachReport& report) {
+    take_the_blame(cause, report);
+    Status passed = pass_flush(state, report);
+    if (!passed) return std::move(passed).error().with(cause.outcome());
+    Result<std::vector<std::string>> left = dismantle(ctx, operation_, state);
+    if (left || cause.outcome() == Outcome::unchanged) return left;
+    return std::move(left).error().with(Outcome::unknown);
   }
 
   // From here on a recovery goes forward.
@@ -104,9 +118,11 @@ class Detach {
 
   // Nothing was changed: it is attached as before.
   Status give_up(Error error) {
-    HAWSER_TRY(operation_.mark(RecordType::abort, step::kDetach));
-    if (!error.data_at_risk()) return error;
-    return std::move(error).with("nothing was removed, the volume stays attached");
+    const Status marked = operation_.mark(RecordType::abort, step::kDetach);
+    if (error.data_at_risk()) {
+      error = std::move(error).with("nothing was removed, the volume stays attached");
+    }
+    return marked ? error : std::move(error).with(marked.error().message());
   }
 
   Status name_what_is_left(const Ctx& ctx, const LogState& state, Error error) {

@@ -4,6 +4,7 @@
 #include <random>
 #include <utility>
 
+#include "engine/confirm.h"
 #include "engine/take_down.h"
 
 namespace hawser {
@@ -112,14 +113,31 @@ Status prove_a_path(const Ctx& ctx, Operation& operation, const LogState& state,
   return ok();
 }
 
-// Where there is a map, it is what was handed out. A disk beside it that does not answer has
-// nothing to be waited for: whoever had it open has closed it, and was told then.
-Status flush_nodes(const Ctx& ctx, Operation& operation, const Subject& subject) {
+// What is written now must not go to a unit that has taken the place of ours. False if a path to
+// one was taken out of the map.
+Result<bool> check_units(const Ctx& ctx, Operation& operation, const LogState& state,
+                         const Subject& subject) {
+  HAWSER_TRY(check_bare_disk(ctx, operation, state));
+  if (!subject.map) return true;
+  HAWSER_TRY_ASSIGN(const std::optional<Map> map,
+                    operation.host().find_map(ctx, subject.map->uuid));
+  if (!map) return true;
+  HAWSER_TRY_ASSIGN(const bool has_expelled,
+                    expel_changed(ctx, operation, state, *map, subject.devices, false));
+  return !has_expelled;
+}
+
+// What was handed out has to take what was written: the map, or a disk, also if multipathd has made
+// a map over that since. Another disk that does not answer has nothing to be waited for: whoever
+// had it open has closed it, and was told then.
+Status flush_nodes(const Ctx& ctx, Operation& operation, const LogState& state,
+                   const Subject& subject) {
   Host& host = operation.host();
   if (subject.map) HAWSER_TRY(host.flush(ctx, "dm-" + std::to_string(subject.map->minor)));
   for (const ScsiDevice& device : subject.devices) {
-    if (subject.map && subject.map->has_path(device.dev)) continue;
-    const Status answers = subject.map ? host.probe(ctx.within(kProbeBudget), device) : ok();
+    const bool is_handed_out = !subject.map || state.bare_sid == device.sid;
+    if (!is_handed_out && subject.map->has_path(device.dev)) continue;
+    const Status answers = !is_handed_out ? host.probe(ctx.within(kProbeBudget), device) : ok();
     HAWSER_TRY(ctx.check());
     if (answers) HAWSER_TRY(host.flush(ctx, device.name));
   }
@@ -225,12 +243,19 @@ Status flush(const Ctx& ctx, Operation& operation, const LogState& state, const 
     Status done = prove_a_path(ctx, operation, state, subject);
     const std::string doing = (done ? "flush of " + nodes : "no path of " + nodes + " answers") +
                               (tries > 1 ? ", after " + std::to_string(tries) + " tries" : "");
-    if (done) done = flush_nodes(ctx, operation, subject);
+    if (done) {
+      // A path may be back that nobody could ask before. If it was the one that was proven, there
+      // has to be another.
+      HAWSER_TRY_ASSIGN(const bool are_right, check_units(ctx, operation, state, subject));
+      if (!are_right) continue;
+    }
+    if (done) done = flush_nodes(ctx, operation, state, subject);
     if (done || done.error().code() == Errc::cancelled) return done;
     if (done.error().code() == Errc::data_at_risk) {
       // The kernel says so once. Whoever detaches next must still be able to know.
-      HAWSER_TRY(operation.note(step::kFlush, {{"lost", done.error().message()}}));
-      return at_risk(done.error(), doing);
+      const Status noted = operation.note(step::kFlush, {{"lost", done.error().message()}});
+      Error lost = at_risk(done.error(), doing);
+      return noted ? lost : std::move(lost).with(noted.error().message());
     }
     // Paths come back; until then nothing is lost.
     if (tries == 1) operation.tell(Event::Level::info, "flush.wait", doing + ": waiting for one");

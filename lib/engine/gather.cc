@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/map_paths.h"
+#include "engine/rivals.h"
 #include "engine/run_all.h"
 #include "engine/sessions.h"
 
@@ -36,6 +38,18 @@ Errc common_code(const std::map<SessionKey, Error>& errors) {
     common = error.code();
   }
   return common.value_or(Errc::unavailable);
+}
+
+// multipathd may have made a map of a disk that is gone now, or taken it into the one that is
+// there.
+Status take_out_of_map(const Ctx& ctx, Operation& operation, const ScsiDevice& device) {
+  Host& host = operation.host();
+  const std::string uuid = map_uuid_of(wwid_of(device.identity));
+  HAWSER_TRY_ASSIGN(const std::optional<Map> map, host.find_map(ctx, uuid));
+  if (!map || !map->has_path(device.dev)) return ok();
+  HAWSER_TRY_ASSIGN(const std::vector<ScsiDevice> others, strangers_in(ctx, host, *map, {device}));
+  if (others.empty()) return host.remove_map(ctx, uuid);
+  return ensure_not_in_map(ctx, operation, uuid, device);
 }
 
 Error not_needed() { return Error(Errc::cancelled, "not needed: a bare device has one path"); }
@@ -295,7 +309,9 @@ Status Gatherer::discard(const Ctx& ctx, const LoggedPath& path) {
       HAWSER_TRY_ASSIGN(const std::vector<ScsiDevice> there,
                         operation_.host().devices(ctx, device.sid));
       for (const ScsiDevice& d : there) {
-        if (d.hctl.lun == device.lun) HAWSER_TRY(operation_.host().remove_device(ctx, d));
+        if (d.hctl.lun != device.lun) continue;
+        HAWSER_TRY(operation_.host().remove_device(ctx, d));
+        HAWSER_TRY(take_out_of_map(ctx, operation_, d));
       }
       operation_.undone(step::kDevice, device.number);
     }

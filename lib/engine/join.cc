@@ -61,6 +61,7 @@ class Joiner {
   Status verify(const Ctx& ctx, const Map& map, Path& path);
   Status compare(const Map& map, const ScsiDevice& device) const;
   Status revive(const Ctx& ctx, const ScsiDevice& device, PathVerdict verdict);
+  Ctx undo_ctx(const Ctx& ctx);
   Status settle(const Ctx& ctx, std::uint32_t number);
   bool has_scanned(const ScsiDevice& device) const;
 
@@ -70,6 +71,7 @@ class Joiner {
   const std::string uuid_ = map_uuid_of(state_.wwid);
   std::map<SessionKey, Error> errors_{};
   Status log_status_{};
+  std::optional<TimePoint> undo_ends_{};
   Mutex mutex_;
   std::vector<Arrival> arrivals_ HAWSER_GUARDED_BY(mutex_){};
 };
@@ -143,9 +145,15 @@ void Joiner::take_arrivals(const Ctx& ctx) {
     const bool is_pending = error.stage() == Stage::login && error.outcome() == Outcome::unknown;
     errors_.insert_or_assign(arrival.logged.key, std::move(error));
     if (is_pending || arrival.number == 0) continue;
-    const Status settled = settle(ctx.check() ? ctx : ctx.for_undo(kUndoBudget), arrival.number);
+    const Status settled = settle(ctx.check() ? ctx : undo_ctx(ctx), arrival.number);
     if (!settled) operation_.warn("join.left", settled.error().message(), portal);
   }
+}
+
+// However many paths there are to undo, all of it has one budget.
+Ctx Joiner::undo_ctx(const Ctx& ctx) {
+  if (!undo_ends_) undo_ends_ = ctx.clock.now() + kUndoBudget;
+  return ctx.for_undo(std::max(*undo_ends_ - ctx.clock.now(), std::chrono::nanoseconds(0)));
 }
 
 // What a join that failed has made is of no use.

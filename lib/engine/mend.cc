@@ -4,6 +4,7 @@
 #include <set>
 
 #include "engine/map_paths.h"
+#include "engine/path.h"
 #include "engine/sessions.h"
 
 namespace hawser {
@@ -34,6 +35,7 @@ Result<bool> settle_device(const Ctx& ctx, Operation& operation, const LogState&
                            const DeviceEntry& entry) {
   Host& host = operation.host();
   const std::string uuid = map_uuid_of(state.wwid);
+  HAWSER_TRY(finish_scan(ctx, operation, entry));
   HAWSER_TRY_ASSIGN(const std::vector<ScsiDevice> devices, host.devices(ctx, entry.sid));
   for (const ScsiDevice& device : devices) {
     if (device.hctl.lun != entry.lun) continue;

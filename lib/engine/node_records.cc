@@ -68,8 +68,7 @@ Status release_node_record(const Ctx& ctx, Operation& operation, const NodeEntry
                                                          .group = entry.group,
                                                          .iface = entry.key.iface}));
   }
-  operation.undone(step::kNode, entry.number);
-  return ok();
+  return operation.let_go(step::kNode, entry.number);
 }
 
 }  // namespace hawser

@@ -53,14 +53,19 @@ Status Operation::failed(std::string_view step, std::uint32_t number, const Erro
 }
 
 void Operation::undone(std::string_view step, std::uint32_t number) {
-  Status written;
+  const Status written = let_go(step, number);
+  if (written) return;
   {
     const MutexLock lock(mutex_);
-    written = append({.type = RecordType::undone, .step = std::string(step), .number = number},
-                     Durability::process);
-    if (!written && std::exchange(has_told_of_log_, true)) return;
+    if (std::exchange(has_told_of_log_, true)) return;
   }
-  if (!written) tell(Event::Level::warning, "log.failed", written.error().message());
+  tell(Event::Level::warning, "log.failed", written.error().message());
+}
+
+Status Operation::let_go(std::string_view step, std::uint32_t number) {
+  const MutexLock lock(mutex_);
+  return append({.type = RecordType::undone, .step = std::string(step), .number = number},
+                Durability::process);
 }
 
 Status Operation::mark(RecordType type, std::string_view step, Fields fields) {

@@ -44,6 +44,8 @@ class Operation {
   Status failed(std::string_view step, std::uint32_t number, const Error& error);
   // Undoing goes on when the log cannot be written: undoing twice does no harm.
   void undone(std::string_view step, std::uint32_t number);
+  // The same of what is shared: others take us for a user of it until this is written.
+  Status let_go(std::string_view step, std::uint32_t number);
 
   // Begin, commit and abort: on disk before they return.
   Status mark(RecordType type, std::string_view step, Fields fields = {});

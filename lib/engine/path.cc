@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "engine/node_records.h"
+#include "engine/run_all.h"
 #include "engine/sessions.h"
 
 namespace hawser {
@@ -266,10 +267,28 @@ Result<Path> bring_up_again(const Ctx& ctx, Operation& operation, Path path) {
 // The kernel scans a host for one caller at a time, so one more scan returns after the other one.
 Status finish_scan(const Ctx& ctx, Operation& operation, const DeviceEntry& entry) {
   if (entry.progress != Progress::intended || entry.existed) return ok();
-  HAWSER_TRY_ASSIGN(const std::optional<Session> session, operation.host().session(ctx, entry.sid));
-  // On a session that is lost the other one finds nothing either.
-  if (session) (void)operation.host().scan(ctx, *session, entry.lun);
-  return ctx.check();
+  Host& host = operation.host();
+  HAWSER_TRY_ASSIGN(const std::optional<Session> session, host.session(ctx, entry.sid));
+  if (session) {
+    const Status scanned = host.scan(ctx, *session, entry.lun);
+    // On a session that is lost the other one finds nothing either.
+    const bool is_lost = !scanned && (scanned.error().code() == Errc::unavailable ||
+                                      scanned.error().code() == Errc::not_found);
+    if (!scanned && !is_lost) return scanned;
+    HAWSER_TRY(ctx.check());
+  }
+  return operation.done(step::kDevice, entry.number);
+}
+
+Status finish_scans(const Ctx& ctx, Operation& operation) {
+  HAWSER_TRY_ASSIGN(const LogState state, operation.state());
+  std::vector<std::function<Status(const Ctx&)>> tasks;
+  for (const DeviceEntry& entry : state.devices) {
+    tasks.emplace_back([&operation, &entry](const Ctx& task_ctx) {
+      return finish_scan(task_ctx, operation, entry);
+    });
+  }
+  return run_all(ctx, operation.host(), std::move(tasks));
 }
 
 }  // namespace hawser

@@ -51,9 +51,13 @@ Result<Path> bring_up(const Ctx& ctx, Operation& operation, const LoggedPath& pa
 // deletion and scan.
 Result<Path> bring_up_again(const Ctx& ctx, Operation& operation, Path path);
 
-// Waits for the scan of a device step that was left behind when its path was told to stop: what it
-// brings could not be taken back before. For a step of this very process.
-// Errors: deadline_exceeded, cancelled.
+// Waits for the scan of a device step that was left behind when its path was told to stop, or its
+// process died: what it brings could not be taken back before.
+// The step is done then, whatever has come.
+// Errors: deadline_exceeded, cancelled, io.
 Status finish_scan(const Ctx& ctx, Operation& operation, const DeviceEntry& entry);
+
+// Those of all device steps, side by side.
+Status finish_scans(const Ctx& ctx, Operation& operation);
 
 }  // namespace hawser

@@ -1,9 +1,11 @@
 #include "engine/recover.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "engine/access.h"
 #include "engine/mend.h"
+#include "engine/path.h"
 #include "engine/sessions.h"
 #include "engine/take_down.h"
 
@@ -25,14 +27,29 @@ Status undo_and_forget(const Ctx& ctx, Operation& operation, const LogState& sta
   return operation.forget();
 }
 
-// As long as the map is there nothing has been removed, and somebody may have written since the
-// flush: then the volume is still attached.
+bool has_made_map(const LogState& state, const std::string& uuid) {
+  return std::any_of(state.maps.begin(), state.maps.end(), [&](const MapEntry& entry) {
+    return entry.uuid == uuid && entry.progress != Progress::ended;
+  });
+}
+
+// As long as what was handed out is there nothing has been removed, and somebody may have written
+// since the flush: then the volume is still attached. A map that is there after ours was removed,
+// or that is not read-only, is multipathd's.
 Result<bool> is_whole(const Ctx& ctx, Operation& operation, const LogState& state) {
   if (!state.flushed) return true;
-  if (state.is_forced || state.wwid.empty()) return false;
-  HAWSER_TRY_ASSIGN(const std::optional<Map> map,
-                    operation.host().find_map(ctx, std::string(kMapUuidPrefix) + state.wwid));
-  return map.has_value();
+  if (state.is_forced) return false;
+  if (state.bare_sid) {
+    HAWSER_TRY_ASSIGN(const std::vector<ScsiDevice> devices,
+                      operation.host().devices(ctx, *state.bare_sid));
+    return std::any_of(devices.begin(), devices.end(), [&](const ScsiDevice& device) {
+      return same_unit(device.identity, state.identity);
+    });
+  }
+  const std::string uuid = std::string(kMapUuidPrefix) + state.wwid;
+  if (!has_made_map(state, uuid)) return false;
+  HAWSER_TRY_ASSIGN(const std::optional<Map> map, operation.host().find_map(ctx, uuid));
+  return map && map->target_type == "multipath" && map->is_read_only >= state.read_only;
 }
 
 Result<Recovered> recover_detach(const Ctx& ctx, Operation& operation, const LogState& state) {
@@ -119,8 +136,12 @@ Result<std::vector<std::string>> dismantle(const Ctx& ctx, Operation& operation,
                                            const LogState& state) {
   HAWSER_TRY_ASSIGN(const std::string boot_id, operation.host().boot_id());
   const bool is_this_boot = boot_id == state.boot_id;
+  Status scanned;
   Status released;
   if (is_this_boot) {
+    // What a scan under way brings after the devices were deleted would stay.
+    scanned = finish_scans(state.is_forced ? ctx.within(ctx.left() / 2) : ctx, operation);
+    if (!state.is_forced) HAWSER_TRY(scanned);
     const Look look = [&](const Ctx& look_ctx) {
       return unit_footprint(look_ctx, operation, state);
     };
@@ -137,6 +158,7 @@ Result<std::vector<std::string>> dismantle(const Ctx& ctx, Operation& operation,
   std::vector<std::string> left;
   if (is_this_boot && state.is_forced) left = what_is_left(ctx, operation, state);
   if (!rest && !state.is_forced) return std::move(rest).error().with(Outcome::unknown);
+  if (!scanned) left.push_back("a scan under way: " + scanned.error().message());
   if (!rest) left.push_back(rest.error().message());
   if (!left.empty()) return left;
   Status forgotten = operation.forget();

@@ -122,8 +122,20 @@ class TakeDown {
     operation_.tell(Event::Level::info, "map.remove", "removing map " + uuid);
     HAWSER_TRY(remove_map(ctx, uuid));
     has_changed_ = true;
-    removed_.insert(uuid);
+    if (removed_.insert(uuid).second) HAWSER_TRY(log_removal(uuid));
     return true;
+  }
+
+  // Another of this name is nobody's that is attached.
+  Status log_removal(const std::string& uuid) {
+    if (closing_.contains(uuid)) return ok();
+    HAWSER_TRY_ASSIGN(const LogState state, operation_.state());
+    for (const MapEntry& entry : state.maps) {
+      if (entry.uuid == uuid && entry.progress != Progress::ended) {
+        operation_.undone(step::kMap, entry.number);
+      }
+    }
+    return ok();
   }
 
   Status remove_map(const Ctx& ctx, const std::string& uuid) {

@@ -55,6 +55,7 @@ class Resize {
   Error no_path() const;
   Error disagreement() const;
   Status check_shrink(std::uint64_t sectors) const;
+  Status take_strangers_out(const Ctx& ctx);
   Status switch_map(const Ctx& ctx, std::uint64_t sectors);
   Status load(const Ctx& ctx, const Map& map, std::uint64_t sectors);
   std::vector<DevT> left_out(const Map& map) const;
@@ -69,14 +70,21 @@ class Resize {
   std::optional<Map> map_{};
   std::vector<Member> members_{};
   std::uint64_t old_sectors_ = 0;
+  bool has_switched_ = false;
 };
 
 Result<ResizeReport> Resize::run(const Ctx& ctx) {
   HAWSER_TRY(find_members(ctx));
   HAWSER_TRY_ASSIGN(const std::uint64_t sectors, agree(ctx));
   HAWSER_TRY(check_shrink(sectors));
-  if (map_ && sectors != old_sectors_) HAWSER_TRY(switch_map(ctx, sectors));
-  return describe(ctx, sectors);
+  const auto take_over = [&]() -> Result<ResizeReport> {
+    HAWSER_TRY(take_strangers_out(ctx));
+    if (map_ && sectors != old_sectors_) HAWSER_TRY(switch_map(ctx, sectors));
+    return describe(ctx, sectors);
+  };
+  Result<ResizeReport> done = take_over();
+  if (done || !has_switched_) return done;
+  return std::move(done).error().with(Outcome::unknown);
 }
 
 Status Resize::find_members(const Ctx& ctx) {
@@ -185,6 +193,20 @@ Status Resize::check_shrink(std::uint64_t sectors) const {
       .with(Stage::scan);
 }
 
+// Whatever its size, what leads to another unit must not be written to.
+Status Resize::take_strangers_out(const Ctx& ctx) {
+  for (const Member& member : members_) {
+    const bool is_stranger = !member.now && member.now.error().code() == Errc::identity_mismatch;
+    if (map_ && is_stranger) {
+      HAWSER_TRY(ensure_not_in_map(ctx, operation_, uuid_, member.before));
+    }
+  }
+  if (!map_) return ok();
+  HAWSER_TRY_ASSIGN(map_, host().find_map(ctx, uuid_));
+  if (map_) return ok();
+  return Error(Errc::busy, "somebody removed map " + uuid_).with(Stage::map);
+}
+
 std::vector<DevT> Resize::left_out(const Map& map) const {
   std::vector<DevT> out;
   for (const MapPathStatus& path : map.paths) {
@@ -205,6 +227,7 @@ Status Resize::load(const Ctx& ctx, const Map& map, std::uint64_t sectors) {
   operation_.tell(Event::Level::info, "map.resize",
                   "map " + uuid_ + ": " + bytes(map.sectors) + " to " + bytes(sectors) + " bytes");
   Status switched = host().resize_map(ctx, map, without_paths(map.table, left_out(map)), sectors);
+  has_switched_ = has_switched_ || switched;
   if (switched) return operation_.done(step::kResize, number);
 
   Error error = std::move(switched).error().with(Stage::map);

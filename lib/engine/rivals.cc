@@ -74,6 +74,7 @@ Status check_no_rival(const Ctx& ctx, Operation& operation, const std::string& w
     if (id == operation.id()) continue;
     const Result<std::vector<Record>> records = operation.journal().read(id);
     if (!records && records.error().code() == Errc::not_found) continue;  // Detached meanwhile.
+    if (!records && records.error().code() != Errc::corrupt) return records.error();
     const Result<LogState> state = records ? replay(*records) : records.error();
     if (!state) {
       operation.warn("log.unreadable",

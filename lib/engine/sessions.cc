@@ -17,6 +17,9 @@ constexpr std::int64_t kLoginSlackMs = 5000;
 // One that iscsid, stopped or stuck, could not begin with until now may last as long as usual yet.
 constexpr std::int64_t kLateLoginMs = 20'000;
 
+// A login to a session that is there is answered at once, if iscsid answers at all.
+constexpr std::int64_t kUnsettledMs = 5000;
+
 Result<std::unique_ptr<NamedLock>> lock_session(const Ctx& ctx, Operation& operation,
                                                 const SessionKey& key) {
   return operation.journal().lock(ctx, "session " + to_string(key));
@@ -40,33 +43,53 @@ Result<std::optional<Session>> find_session(const Ctx& ctx, Operation& operation
   return session;
 }
 
-// How other attachments of this boot use the session. A log that cannot be read counts as one that
-// does: better a session too many than one taken from under somebody.
-Result<std::vector<Origin>> other_uses(Operation& operation, const SessionKey& key) {
+// What another attachment has with a session.
+struct Use {
+  Origin origin = Origin::foreign;
+  bool is_settled = true;  // Else it has announced a login, and may come to use the session or not.
+};
+
+// How other attachments of this boot use the session. A log that is corrupt counts as one that
+// does, and that found the session there: better a session too many than one taken from under
+// somebody.
+//
+// A session that was made again has another sid: whoever has a done step with the old one does not
+// use it. `sid` is 0 while there is none.
+Result<std::vector<Use>> other_uses(Operation& operation, const SessionKey& key,
+                                    std::uint32_t sid) {
   HAWSER_TRY_ASSIGN(const std::string boot_id, operation.host().boot_id());
   HAWSER_TRY_ASSIGN(const std::vector<std::string> ids, operation.journal().list());
-  std::vector<Origin> uses;
+  std::vector<Use> uses;
   for (const std::string& id : ids) {
     if (id == operation.id()) continue;
     const Result<std::vector<Record>> records = operation.journal().read(id);
     if (!records && records.error().code() == Errc::not_found) continue;  // Detached meanwhile.
+    if (!records && records.error().code() != Errc::corrupt) return records.error();
     const Result<LogState> state = records ? replay(*records) : records.error();
     if (!state) {
       operation.warn("log.unreadable", state.error().message() + ": session " + to_string(key) +
                                            " is taken to be in use by " + id);
-      uses.push_back(Origin::created);
+      uses.push_back({});
       continue;
     }
     if (state->phase == Phase::idle || state->boot_id != boot_id) continue;
     for (const SessionEntry& entry : state->sessions) {
-      if (entry.key == key && entry.progress != Progress::ended) uses.push_back(entry.origin);
+      const bool is_it = entry.key == key && (sid == 0 || entry.sid.value_or(sid) == sid);
+      if (is_it && entry.progress != Progress::ended) {
+        uses.push_back({.origin = entry.origin, .is_settled = entry.sid.has_value()});
+      }
     }
   }
   return uses;
 }
 
-bool any_ours(const std::vector<Origin>& uses) {
-  return std::any_of(uses.begin(), uses.end(), [](Origin o) { return o != Origin::foreign; });
+bool any_ours(const std::vector<Use>& uses) {
+  return std::any_of(uses.begin(), uses.end(),
+                     [](const Use& use) { return use.origin != Origin::foreign; });
+}
+
+bool any_settled(const std::vector<Use>& uses) {
+  return std::any_of(uses.begin(), uses.end(), [](const Use& use) { return use.is_settled; });
 }
 
 Fields intent_fields(const LoggedPath& path, Origin origin, std::int64_t expires_ms) {
@@ -96,7 +119,8 @@ Result<Claim> claim(const Ctx& ctx, Operation& operation, const LoggedPath& path
   Claim claim;
   HAWSER_TRY_ASSIGN(claim.session, find_session(ctx, operation, path.key));
   if (claim.session) {
-    HAWSER_TRY_ASSIGN(const std::vector<Origin> uses, other_uses(operation, path.key));
+    HAWSER_TRY_ASSIGN(const std::vector<Use> uses,
+                      other_uses(operation, path.key, claim.session->sid));
     claim.origin = any_ours(uses) ? Origin::shared : Origin::foreign;
   }
   const std::int64_t expires_ms = operation.host().uptime_ms() +
@@ -128,24 +152,44 @@ Result<Session> await_logged_in(const Ctx& ctx, Operation& operation, const Sess
 }
 
 // Logs in; when somebody else is at it as well, waits for theirs and tries again if that fails.
+//
+// Errors: with Outcome::unknown if it is another attachment of ours that is at it: it may have let
+// go of its session meanwhile because we were about to use it.
 Result<Acquired> log_in(const Ctx& ctx, Operation& operation, const LoggedPath& path,
                         const LoginRequest& request) {
   Host& host = operation.host();
   const std::int64_t start_ms = host.uptime_ms();
   operation.tell(Event::Level::info, "login.sent", "logging in to " + path.key.target,
                  to_string(path.spec.portal));
-  for (;;) {
-    Result<Session> session = host.login(ctx, request);
-    const std::chrono::milliseconds took{host.uptime_ms() - start_ms};
-    if (session) return Acquired{.session = *session, .login_time = took};
+  const auto took = [&] { return std::chrono::milliseconds(host.uptime_ms() - start_ms); };
+  bool is_ours = false;  // Another attachment of ours makes it, or made it and has let go of it.
+  const auto take_over = [&]() -> Result<std::optional<Session>> {
+    HAWSER_TRY_ASSIGN(std::vector<Use> uses, other_uses(operation, path.key, 0));
+    is_ours = is_ours || any_ours(uses);
+    HAWSER_TRY_ASSIGN(const std::optional<Session> other, await_session(ctx, operation, path.key));
+    if (!other) return other;
+    HAWSER_TRY_ASSIGN(uses, other_uses(operation, path.key, other->sid));
+    is_ours = is_ours || any_ours(uses);
+    return other;
+  };
+  for (LoginRequest rest = request;;) {
+    Result<Session> session = host.login(ctx, rest);
+    if (session) return Acquired{.session = *session, .login_time = took()};
     if (session.error().code() != Errc::already_exists) return std::move(session).error();
 
-    HAWSER_TRY_ASSIGN(const std::optional<Session> other, await_session(ctx, operation, path.key));
-    if (!other) continue;
-    HAWSER_TRY_ASSIGN(const std::vector<Origin> uses, other_uses(operation, path.key));
-    return Acquired{.session = *other,
-                    .origin = any_ours(uses) ? Origin::shared : Origin::foreign,
-                    .login_time = took};
+    Result<std::optional<Session>> other = take_over();
+    if (other && *other) {
+      return Acquired{.session = **other,
+                      .origin = is_ours ? Origin::shared : Origin::foreign,
+                      .login_time = took()};
+    }
+    // The log says by when our login is over, whenever it is sent.
+    rest.login_timeout = request.login_timeout - std::chrono::floor<std::chrono::seconds>(took());
+    if (other && rest.login_timeout >= 1s) continue;
+    Error error =
+        other ? Error(Errc::unavailable, "somebody else tries to log in, and does not succeed")
+              : std::move(other).error();
+    return is_ours ? std::move(error).with(Outcome::unknown) : error;
   }
 }
 
@@ -256,21 +300,36 @@ namespace {
 
 enum class Verdict {
   gone,  // No session, and none will come.
-  wait,  // A login is still on its way.
+  wait,  // A login is still on its way, ours or another's.
   log_out,
   leave,  // Somebody else's, or in use.
 };
 
+// What a scan under way brings is ours to take back, and then the session may be ours to end.
+bool is_scanning(const LogState& state, std::uint32_t sid) {
+  return std::any_of(state.devices.begin(), state.devices.end(), [&](const DeviceEntry& device) {
+    return device.sid == sid && !device.existed && device.progress == Progress::intended;
+  });
+}
+
+// `until_ms` is how long to wait for others who have only announced that they want it.
 Result<Verdict> judge(const Ctx& ctx, Operation& operation, const SessionEntry& entry,
-                      const Sight& sight) {
+                      const Sight& sight, std::int64_t until_ms) {
   const std::optional<Session>& session = sight.session;
   if (!session) return sight.is_in_flight ? Verdict::wait : Verdict::gone;
   if (entry.origin == Origin::foreign) return Verdict::leave;
   if (sight.is_awaited && session->state != SessionState::logged_in) return Verdict::wait;
-  HAWSER_TRY_ASSIGN(const std::vector<Origin> uses, other_uses(operation, entry.key));
-  if (!uses.empty()) return Verdict::leave;
-  HAWSER_TRY_ASSIGN(std::vector<ScsiDevice> devices, operation.host().devices(ctx, session->sid));
+  HAWSER_TRY_ASSIGN(const std::vector<Use> uses, other_uses(operation, entry.key, session->sid));
+  // Whoever has only announced a login may give up, and would leave the session to nobody.
+  const bool is_settled = any_settled(uses) || operation.host().uptime_ms() >= until_ms;
+  if (!uses.empty() && !is_settled) return Verdict::wait;
   HAWSER_TRY_ASSIGN(const LogState state, operation.state());
+  if (!uses.empty()) {
+    if (!is_scanning(state, session->sid)) return Verdict::leave;
+    return Error(Errc::busy, "a scan is under way on session " + std::to_string(session->sid) +
+                                 ", which others use");
+  }
+  HAWSER_TRY_ASSIGN(std::vector<ScsiDevice> devices, operation.host().devices(ctx, session->sid));
   if (state.phase == Phase::detaching && state.flushed) {
     // What could not be deleted, or came back, goes with the session.
     std::erase_if(devices,
@@ -287,11 +346,12 @@ Result<Verdict> judge(const Ctx& ctx, Operation& operation, const SessionEntry& 
 
 Status release_session(const Ctx& ctx, Operation& operation, const SessionEntry& entry) {
   const Watch watch(operation, entry);
+  const std::int64_t until_ms = operation.host().uptime_ms() + kUnsettledMs;
   for (;;) {
     // Held while logging out too: whoever wants this very session has to wait for its end anyway.
     HAWSER_TRY_ASSIGN(auto lock, lock_session(ctx, operation, entry.key));
     HAWSER_TRY_ASSIGN(const Sight sight, watch.look(ctx));
-    HAWSER_TRY_ASSIGN(const Verdict verdict, judge(ctx, operation, entry, sight));
+    HAWSER_TRY_ASSIGN(const Verdict verdict, judge(ctx, operation, entry, sight, until_ms));
     if (verdict == Verdict::wait) {
       lock.reset();
       Status waited = operation.host().pause(ctx, kLoginLookInterval);
@@ -310,8 +370,7 @@ Status release_session(const Ctx& ctx, Operation& operation, const SessionEntry&
             .with("session " + std::to_string(sight.session->sid));
       }
     }
-    operation.undone(step::kSession, entry.number);
-    return ok();
+    return operation.let_go(step::kSession, entry.number);
   }
 }
 

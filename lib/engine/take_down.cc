@@ -7,6 +7,7 @@
 #include "base/crc32c.h"
 #include "engine/access.h"
 #include "engine/node_records.h"
+#include "engine/path.h"
 #include "engine/rivals.h"
 #include "engine/run_all.h"
 #include "engine/sessions.h"
@@ -115,7 +116,8 @@ Result<Footprint> own_footprint(const Ctx& ctx, Operation& operation, const LogS
   for (const MapEntry& entry : state.maps) {
     if (entry.progress != Progress::ended) add_unique(uuids, entry.uuid);
   }
-  // multipathd may have made a map over our devices before we came to it.
+  // multipathd may have made a map over our devices before we came to it, which outlives them.
+  if (!state.wwid.empty()) add_unique(uuids, map_uuid(state.wwid));
   for (const ScsiDevice& device : footprint.devices) {
     const std::string wwid = wwid_of(device.identity);
     if (!wwid.empty()) add_unique(uuids, map_uuid(wwid));
@@ -192,6 +194,7 @@ Status release_sessions(const Ctx& ctx, Operation& operation, const LogState& st
 
 Status undo_attach(const Ctx& ctx, Operation& operation, const LogState& state) {
   const auto undo = [&]() -> Status {
+    HAWSER_TRY(finish_scans(ctx, operation));
     HAWSER_TRY_ASSIGN(const Footprint footprint, own_footprint(ctx, operation, state));
     for (const std::string& uuid : footprint.shared_map_uuids)
       HAWSER_TRY(leave_map(ctx, operation.host(), uuid, footprint.devices));

@@ -92,18 +92,6 @@ TEST(DetachSimTest, the_last_of_two_volumes_logs_out) {
   EXPECT_EQ(world.picture(), sim_world().picture());
 }
 
-TEST(DetachSimTest, a_lun_that_shows_another_unit_now_is_left_alone) {
-  SimWorld world = sim_world();
-  attach_in_good_weather(world, sim_spec(1), {.multipath = Multipath::off});
-  world.targets[kTarget][1] = "stranger";
-  world.devices.begin()->second.identity = sim_identity("stranger");
-
-  detach_in_good_weather(world, attachment_id(sim_spec(1)));
-
-  EXPECT_EQ(world.devices.size(), 1u);
-  EXPECT_EQ(world.sessions.size(), 1u);  // It has a device that is not ours.
-}
-
 // --- data, and those who hold it
 // ------------------------------------------------------------------
 
@@ -122,6 +110,26 @@ Result<RecoverReport> recover_once(SimWorld& world) {
   Faults faults(choices, 0);
   SimProcess process(world, faults);
   return recover(process.ctx(), process.environment());
+}
+
+TEST(DetachSimTest, a_disk_that_is_another_unit_now_is_never_touched) {
+  SimWorld world = sim_world();
+  attach_in_good_weather(world, sim_spec(1), {.multipath = Multipath::off});
+  world.targets[kTarget][1] = "stranger";
+  world.devices.begin()->second.identity = sim_identity("stranger");
+  const std::string id = attachment_id(sim_spec(1));
+
+  // What was written, and is not there yet, would go to the stranger.
+  const Result<DetachReport> refused = detach_once(world, id);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), Errc::data_at_risk);
+  EXPECT_TRUE(world.logs.contains(id));
+
+  const Result<DetachReport> forced = detach_once(world, id, {.force = true});
+  ASSERT_TRUE(forced);
+  EXPECT_TRUE(forced->data_at_risk);
+  EXPECT_EQ(world.devices.size(), 1U);
+  EXPECT_EQ(world.sessions.size(), 1U);  // It has a device that is not ours.
 }
 
 void cut_all_paths(SimWorld& world) {

@@ -63,7 +63,10 @@ Status SimHost::change(Effect&& effect) {
 
 void SimHost::wait(const Ctx& ctx, const std::function<bool()>& is_over) {
   if (turns_ == nullptr) {
-    if (!is_over()) world_.pass(std::chrono::ceil<std::chrono::milliseconds>(ctx.left()));
+    while (!is_over() && ctx.left() > ctx.left().zero()) {
+      const std::chrono::milliseconds next{world_.next_event_ms() - world_.uptime_ms};
+      world_.pass(std::min(next, std::chrono::ceil<std::chrono::milliseconds>(ctx.left())));
+    }
     return;
   }
   turns_->yield();
@@ -102,7 +105,7 @@ void SimHost::bring_back() {
     const Session& session = world_.sessions.begin()->second;
     if (world_.devices.contains("sd-" + std::to_string(session.sid) + "-1")) return;
     --world_.device_comebacks;
-    add_device(session, 1);
+    world_.add_device(session, 1);
   }
 }
 
@@ -160,6 +163,7 @@ bool SimHost::is_taken(const LoginRequest& request) const {
 // A login that is said to have failed without being undone is still in flight: it lands a little
 // later, when the process that sent it may be long gone.
 Result<Session> SimHost::login(const Ctx& ctx, const LoginRequest& request) {
+  const std::int64_t sent_ms = world_.uptime_ms;
   HAWSER_TRY(enter(ctx));
   if (is_taken(request)) return Error(Errc::already_exists, "session exists").with_iscsi_status(15);
   const Error timed_out = Error(Errc::unavailable, "connection timed out").with_iscsi_status(8);
@@ -181,7 +185,7 @@ Result<Session> SimHost::login(const Ctx& ctx, const LoginRequest& request) {
     ++world_.next_sid;
     world_.logins_in_flight.push_back(
         {.session = made,
-         .ends_ms = world_.uptime_ms + (takes_ms == 0 ? kLateMs : std::min(takes_ms, at_most_ms)),
+         .ends_ms = sent_ms + (takes_ms == 0 ? kLateMs : std::min(takes_ms, at_most_ms)),
          .comes_true = takes_ms <= at_most_ms});
     return ok();
   }));
@@ -216,6 +220,8 @@ Status SimHost::logout(const Ctx& ctx, std::uint32_t sid) {
   HAWSER_TRY(enter(ctx));
   return change([&]() -> Status {
     world_.sessions.erase(sid);
+    std::erase_if(world_.scans_in_flight,
+                  [sid](const SimScan& scan) { return scan.session.sid == sid; });
     std::erase_if(world_.devices, [sid](const auto& d) { return d.second.sid == sid; });
     return ok();
   });
@@ -269,30 +275,25 @@ Status SimHost::remove_node_record(const Ctx& ctx, const LoginRequest& request) 
   });
 }
 
-// As the kernel does, leaves a device alone that is there.
-void SimHost::add_device(const Session& session, std::uint32_t lun) {
-  const auto& luns = world_.targets[session.target];
-  const auto unit = luns.find(lun);
-  if (unit == luns.end()) return;
-  const std::string name = "sd-" + std::to_string(session.sid) + "-" + std::to_string(lun);
-  if (world_.devices.contains(name)) return;
-  world_.devices[name] = {.hctl = {.host = session.host_no, .lun = lun},
-                          .sid = session.sid,
-                          .name = name,
-                          .dev = {.major = 8, .minor = 16 * session.sid + lun},
-                          .sectors = world_.sectors_of(unit->second),
-                          .state = "running",
-                          .read_only = world_.write_protected.contains(unit->second),
-                          .identity = sim_identity(unit->second)};
-  if (world_.multipathd_is_quick) world_.wwids.insert(wwid_of(sim_identity(unit->second)));
-}
-
+// The kernel scans a host for one caller at a time, and goes on when he is gone.
 Status SimHost::scan(const Ctx& ctx, const Session& session, std::uint32_t lun) {
   HAWSER_TRY(enter(ctx));
-  return change([&]() -> Status {
-    add_device(session, lun);
+  const auto slow = world_.slow_scans.find(session.address);
+  std::int64_t ends_ms = world_.uptime_ms;
+  for (const SimScan& scan : world_.scans_in_flight) {
+    if (scan.session.sid == session.sid) ends_ms = std::max(ends_ms, scan.ends_ms);
+  }
+  if (slow != world_.slow_scans.end()) ends_ms += slow->second;
+  HAWSER_TRY(change([&]() -> Status {
+    if (!world_.sessions.contains(session.sid)) return Error(Errc::not_found, "no such session");
+    world_.scans_in_flight.push_back({.session = session, .lun = lun, .ends_ms = ends_ms});
+    world_.end_scans();
     return ok();
-  });
+  }));
+  const auto is_over = [&] { return world_.uptime_ms >= ends_ms; };
+  wait(ctx, is_over);
+  if (is_over()) return ok();
+  return Error(ctx.check().error()).with(Outcome::unknown);
 }
 
 Result<std::vector<ScsiDevice>> SimHost::devices(const Ctx& ctx, std::uint32_t sid) {
@@ -418,9 +419,11 @@ Status SimHost::create_map(const Ctx& ctx, const Map& map) {
 Status SimHost::reload_map(const Ctx& ctx, const Map& map, const MapTable& table) {
   HAWSER_TRY(enter(ctx));
   return change([&]() -> Status {
-    Map& loaded = world_.maps[map.uuid];
-    loaded.table = table;
-    loaded.paths = all_active(table);
+    const auto loaded = world_.maps.find(map.uuid);
+    if (loaded == world_.maps.end()) return Error(Errc::not_found, "no map " + map.uuid);
+    loaded->second.target_type = "multipath";
+    loaded->second.table = table;
+    loaded->second.paths = all_active(table);
     return ok();
   });
 }
@@ -432,7 +435,8 @@ Status SimHost::resize_map(const Ctx& ctx, const Map& map, const MapTable& table
   HAWSER_TRY(enter(ctx));
   try {
     return change([&]() -> Status {
-      Map& loaded = world_.maps[map.uuid];
+      const auto loaded = world_.maps.find(map.uuid);
+      if (loaded == world_.maps.end()) return Error(Errc::not_found, "no map " + map.uuid);
       for (const MapPathStatus& path : all_active(table)) {
         for (const auto& [name, device] : world_.devices) {
           if (device.dev == path.dev && device.sectors < sectors) {
@@ -440,13 +444,14 @@ Status SimHost::resize_map(const Ctx& ctx, const Map& map, const MapTable& table
           }
         }
       }
-      loaded.table = table;
-      loaded.paths = all_active(table);
-      loaded.sectors = sectors;
+      loaded->second.table = table;
+      loaded->second.paths = all_active(table);
+      loaded->second.sectors = sectors;
       return ok();
     });
   } catch (const SimCrash&) {
-    world_.maps[map.uuid].is_suspended = true;
+    const auto loaded = world_.maps.find(map.uuid);
+    if (loaded != world_.maps.end()) loaded->second.is_suspended = true;
     throw;
   }
 }
@@ -527,7 +532,9 @@ Status SimHost::wipe_map(const Ctx& ctx, const std::string& uuid) {
 Status SimHost::reinstate_path(const Ctx& ctx, const std::string& uuid, const DevT& dev) {
   HAWSER_TRY(enter(ctx));
   return change([&]() -> Status {
-    for (MapPathStatus& path : world_.maps[uuid].paths) {
+    const auto map = world_.maps.find(uuid);
+    if (map == world_.maps.end()) return Error(Errc::not_found, "no map " + uuid);
+    for (MapPathStatus& path : map->second.paths) {
       if (path.dev == dev) path.is_active = true;
     }
     return ok();
@@ -536,12 +543,13 @@ Status SimHost::reinstate_path(const Ctx& ctx, const std::string& uuid, const De
 
 Status SimHost::wait_for_udev(const Ctx& ctx, const std::string&) {
   HAWSER_TRY(enter(ctx));
-  return faults_.look();
+  HAWSER_TRY(faults_.look());
+  wait(ctx, [&] { return world_.uptime_ms >= world_.udev_back_ms; });
+  return ctx.check();
 }
 
-Status SimHost::wait_for_udev_gone(const Ctx& ctx, const std::string&) {
-  HAWSER_TRY(enter(ctx));
-  return faults_.look();
+Status SimHost::wait_for_udev_gone(const Ctx& ctx, const std::string& uuid) {
+  return wait_for_udev(ctx, uuid);
 }
 
 Result<PathVerdict> SimHost::offer_path(const Ctx& ctx, const ScsiDevice& device) {

@@ -94,7 +94,6 @@ class SimHost final : public Host {
   void bring_back();
   bool is_open(const std::string& node) const;
   void erase_map(const std::string& uuid);
-  void add_device(const Session& session, std::uint32_t lun);
 
   SimWorld& world_;
   Faults& faults_;

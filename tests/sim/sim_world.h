@@ -1,10 +1,13 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <map>
 #include <optional>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "model/map.h"
@@ -15,6 +18,16 @@
 
 namespace hawser {
 
+// The identity that a unit of this name shows: one NAA 6 designator, and its name as the serial
+// number. "copy=unit" shows the designator of "unit", "=unit" its serial number too.
+inline Identity sim_identity(const std::string& name) {
+  const std::size_t sign = name.find('=');
+  const std::string unit = sign == 0 ? name.substr(1) : name;
+  std::string naa = "\x60" + name.substr(sign == name.npos ? 0 : sign + 1);
+  naa.resize(16, '.');
+  return {.designators = {{.type = 3, .code_set = 1, .bytes = naa}}, .serial = unit};
+}
+
 // A login that was sent and is not answered yet.
 struct SimLogin {
   Session session{};
@@ -22,11 +35,19 @@ struct SimLogin {
   bool comes_true = true;    // False: iscsid gives it up then.
 };
 
+// A scan that the kernel is at, whether or not somebody still waits for it.
+struct SimScan {
+  Session session{};
+  std::uint32_t lun = 0;
+  std::int64_t ends_ms = 0;  // Uptime.
+};
+
 // What survives the death of a process: kernel, daemons and disk.
 struct SimWorld {
   // --- the storage behind the network; never changed by the code under test ---
   std::map<std::string, std::map<std::uint32_t, std::string>> targets{};  // IQN, LUN: unit name.
   std::set<std::string> dead_portals{};                                   // Addresses.
+  std::set<std::string> short_pages{};  // Addresses behind which a scan reads no serial number.
   std::map<std::string, std::vector<std::string>> advertised{};  // IQN: what SendTargets lists.
   std::set<std::string> write_protected{};              // Units that are exported read-only.
   std::map<std::string, std::uint64_t> unit_sectors{};  // Of units that are not of the usual size.
@@ -34,6 +55,7 @@ struct SimWorld {
   // --- this host ---
   std::map<std::uint32_t, Session> sessions{};
   std::vector<SimLogin> logins_in_flight{};
+  std::vector<SimScan> scans_in_flight{};
   std::map<std::string, ScsiDevice> devices{};
   std::map<std::string, Map> maps{};
   std::set<std::string> wwids{};
@@ -52,6 +74,8 @@ struct SimWorld {
 
   // --- what others do -------------------------------------------------------------------------
   std::map<std::string, std::int64_t> slow_portals{};  // Address: how long a login takes.
+  std::map<std::string, std::int64_t> slow_scans{};    // Address: how long the kernel scans.
+  std::int64_t udev_back_ms = 0;                       // Uptime before which udev handles nothing.
   std::set<std::string> known_paths{};                 // Devices that multipathd has looked at.
   std::set<std::string> offered_paths{};               // It was told of these, and will look.
   unsigned portal_changes = 0;                         // How often a portal died or came back.
@@ -89,6 +113,19 @@ struct SimWorld {
     uptime_ms += time.count();
     if (portals_back_ms != 0 && uptime_ms >= portals_back_ms) dead_portals.clear();
     end_logins();
+    end_scans();
+  }
+
+  // Uptime at which something happens that nobody has to do; the largest if nothing will.
+  std::int64_t next_event_ms() const {
+    std::int64_t next = std::numeric_limits<std::int64_t>::max();
+    for (const SimLogin& login : logins_in_flight)
+      next = std::min(next, login.ends_ms);
+    for (const SimScan& scan : scans_in_flight)
+      next = std::min(next, scan.ends_ms);
+    if (udev_back_ms > uptime_ms) next = std::min(next, udev_back_ms);
+    if (portals_back_ms > uptime_ms) next = std::min(next, portals_back_ms);
+    return next;
   }
 
   // A target that nobody can reach any more answers no login.
@@ -100,6 +137,41 @@ struct SimWorld {
         sessions[login.session.sid] = login.session;
       return true;
     });
+  }
+
+  bool is_scanning(std::uint32_t sid) const {
+    return std::any_of(scans_in_flight.begin(), scans_in_flight.end(),
+                       [sid](const SimScan& scan) { return scan.session.sid == sid; });
+  }
+
+  void end_scans() {
+    std::erase_if(scans_in_flight, [&](const SimScan& scan) {
+      if (scan.ends_ms > uptime_ms) return false;
+      ++changes;
+      add_device(scan.session, scan.lun);
+      return true;
+    });
+  }
+
+  // What a scan finds. As the kernel does, leaves a device alone that is there.
+  void add_device(const Session& session, std::uint32_t lun) {
+    if (is_dead(session.sid)) return;
+    const auto& luns = targets[session.target];
+    const auto unit = luns.find(lun);
+    if (unit == luns.end()) return;
+    const std::string name = "sd-" + std::to_string(session.sid) + "-" + std::to_string(lun);
+    if (devices.contains(name)) return;
+    ScsiDevice device{.hctl = {.host = session.host_no, .lun = lun},
+                      .sid = session.sid,
+                      .name = name,
+                      .dev = {.major = 8, .minor = 16 * session.sid + lun},
+                      .sectors = sectors_of(unit->second),
+                      .state = "running",
+                      .read_only = write_protected.contains(unit->second),
+                      .identity = sim_identity(unit->second)};
+    if (short_pages.contains(session.address)) device.identity.serial.clear();
+    if (multipathd_is_quick) wwids.insert(wwid_of(sim_identity(unit->second)));
+    devices[name] = std::move(device);
   }
 
   // The unit that is behind a device now; empty if there is none.
@@ -115,7 +187,7 @@ struct SimWorld {
   // The unit that I/O on a node reaches; empty if no path works.
   std::string live_unit(const std::string& node) const {
     for (const auto& [name, device] : devices) {
-      if (is_dead(device.sid)) continue;
+      if (is_dead(device.sid) || unit_behind(device).empty()) continue;
       if (name == node) return unit_behind(device);
       for (const auto& [uuid, map] : maps) {
         if ("dm-" + std::to_string(map.minor) != node) continue;
@@ -132,6 +204,7 @@ struct SimWorld {
     boot_id += '+';
     sessions.clear();
     logins_in_flight.clear();
+    scans_in_flight.clear();
     devices.clear();
     maps.clear();
     known_paths.clear();
@@ -148,6 +221,8 @@ struct SimWorld {
           "session " + std::to_string(sid) + " " + session.target + " " + session.address + "\n";
     for (const SimLogin& login : logins_in_flight)
       text += "login in flight " + login.session.target + " " + login.session.address + "\n";
+    for (const SimScan& scan : scans_in_flight)
+      text += "scan in flight " + scan.session.target + " " + scan.session.address + "\n";
     for (const auto& [name, device] : devices)
       text += "device " + name + " " + to_string(device.hctl) + (device.read_only ? " ro\n" : "\n");
     for (const auto& [uuid, map] : maps)
@@ -162,15 +237,5 @@ struct SimWorld {
     return text;
   }
 };
-
-// The identity that a unit of this name shows: one NAA 6 designator, and its name as the serial
-// number. "copy=unit" shows the designator of "unit", "=unit" its serial number too.
-inline Identity sim_identity(const std::string& name) {
-  const std::size_t sign = name.find('=');
-  const std::string unit = sign == 0 ? name.substr(1) : name;
-  std::string naa = "\x60" + name.substr(sign == name.npos ? 0 : sign + 1);
-  naa.resize(16, '.');
-  return {.designators = {{.type = 3, .code_set = 1, .bytes = naa}}, .serial = unit};
-}
 
 }  // namespace hawser

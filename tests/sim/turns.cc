@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <utility>
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -152,8 +153,9 @@ void Turns::pass_time() {
   for (const auto& fiber : fibers_)
     next = std::min(next, fiber->until);
   if (!events_.empty()) next = std::min(next, events_.begin()->first);
-  for (const SimLogin& login : world_.logins_in_flight) {
-    const std::chrono::milliseconds left{login.ends_ms - world_.uptime_ms};
+  const std::int64_t event_ms = world_.next_event_ms();
+  if (event_ms != std::numeric_limits<std::int64_t>::max()) {
+    const std::chrono::milliseconds left{event_ms - world_.uptime_ms};
     next = std::min(next, world_.clock.now() + left);
   }
   HAWSER_ASSERT(next != TimePoint::max());  // Everybody waits for somebody else, for ever.
