@@ -129,7 +129,8 @@ class Ending {
     findings_.expect(left.picture() == right.picture(), "something stays:\n" + left.picture());
   }
 
-  // Disks that show another unit than the volume had are left alone, and so are their sessions.
+  // Disks that show another unit than the volume had are left alone, and so are their sessions, and
+  // the maps that multipathd makes over them.
   void leave_out_replaced(SimWorld& left) const {
     for (const std::uint32_t sid : scene_.abandoned)
       left.sessions.erase(sid);
@@ -140,6 +141,9 @@ class Ending {
       for (const SimVolume& volume : scene_.volumes) {
         if (!volume.was_replaced || !volume.is_at(place)) continue;
         left.devices.erase(name);
+        std::erase_if(left.maps, [&](const auto& map) {
+          return map.second.name.starts_with("mpath") && map.second.has_path(device.dev);
+        });
         if (!scene_.foreign.sessions.contains(device.sid)) left.sessions.erase(device.sid);
       }
     }
