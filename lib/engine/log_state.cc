@@ -259,7 +259,9 @@ void Replayer::intend(const Record& record, FieldReader& fields) {
   } else if (record.step == step::kWwid) {
     state_.wwids.push_back({.number = record.number, .wwid = fields.text("wwid")});
   } else if (record.step == step::kMap) {
-    state_.maps.push_back({.number = record.number, .uuid = fields.text("uuid")});
+    state_.maps.push_back({.number = record.number,
+                           .uuid = fields.text("uuid"),
+                           .existed = !fields.has("existed") || fields.flag("existed")});
   } else if (record.step == step::kReadOnly) {
     state_.read_only_devices.push_back({.number = record.number,
                                         .name = fields.text("name"),

@@ -98,6 +98,7 @@ struct MapEntry {
   std::uint32_t number = 0;
   Progress progress = Progress::intended;
   std::string uuid{};
+  bool existed = true;  // Or nobody looked.
 };
 
 // A block device that was made read-only.

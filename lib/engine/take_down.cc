@@ -79,8 +79,21 @@ Status take_map(const Ctx& ctx, Operation& operation, const std::string& uuid,
   return ok();
 }
 
-// multipathd makes an entry for a map of our disks also when we did not get as far as to announce
-// one. What was not there before is to go with the disks.
+// multipathd makes a map of our disks also when we did not get as far as to announce one, and it
+// may still do so when they are gone.
+Status announce_maps(Operation& operation, const Footprint& footprint) {
+  HAWSER_TRY_ASSIGN(const LogState now, operation.state());
+  for (const std::string& uuid : footprint.map_uuids) {
+    const bool is_announced =
+        std::any_of(now.maps.begin(), now.maps.end(), [&](const MapEntry& entry) {
+          return entry.uuid == uuid && entry.progress != Progress::ended;
+        });
+    if (!is_announced) HAWSER_TRY(operation.intent(step::kMap, {{"uuid", uuid}}));
+  }
+  return ok();
+}
+
+// The same of its list of WWIDs: what was not there before is to go with the disks.
 Status announce_wwids(const Ctx& ctx, Operation& operation, const LogState& state,
                       const Footprint& footprint) {
   if (!state.wwids_before) return ok();
@@ -104,17 +117,23 @@ Status announce_wwids(const Ctx& ctx, Operation& operation, const LogState& stat
 Result<Footprint> own_footprint(const Ctx& ctx, Operation& operation, const LogState& state) {
   Host& host = operation.host();
   Footprint footprint;
+  std::vector<ScsiDevice> used;  // Also those that stay.
   for (const DeviceEntry& entry : state.devices) {
-    if (entry.progress == Progress::ended || entry.existed) continue;
+    if (entry.progress == Progress::ended) continue;
     HAWSER_TRY_ASSIGN(const std::vector<ScsiDevice> devices, host.devices(ctx, entry.sid));
     for (const ScsiDevice& device : devices) {
-      if (device.hctl.lun == entry.lun) footprint.devices.push_back(device);
+      if (device.hctl.lun != entry.lun) continue;
+      used.push_back(device);
+      if (!entry.existed) footprint.devices.push_back(device);
     }
   }
 
   std::vector<std::string> uuids;
+  std::vector<std::string> made;  // By this attachment, whatever it is over.
   for (const MapEntry& entry : state.maps) {
-    if (entry.progress != Progress::ended) add_unique(uuids, entry.uuid);
+    if (entry.progress == Progress::ended) continue;
+    add_unique(uuids, entry.uuid);
+    if (!entry.existed) made.push_back(entry.uuid);
   }
   // multipathd may have made a map over our devices before we came to it, which outlives them.
   if (!state.wwid.empty()) add_unique(uuids, map_uuid(state.wwid));
@@ -127,7 +146,9 @@ Result<Footprint> own_footprint(const Ctx& ctx, Operation& operation, const LogS
     std::string stranger;
     Share share = Share::ours;
     if (map) {
-      HAWSER_TRY_ASSIGN(share, share_of(ctx, host, *map, footprint.devices, stranger));
+      const bool is_made = std::find(made.begin(), made.end(), uuid) != made.end();
+      HAWSER_TRY_ASSIGN(share,
+                        share_of(ctx, host, *map, is_made ? used : footprint.devices, stranger));
     }
     if (share == Share::ours) footprint.map_uuids.push_back(std::move(uuid));
     if (share == Share::mixed) footprint.shared_map_uuids.push_back(std::move(uuid));
@@ -200,16 +221,17 @@ Status undo_attach(const Ctx& ctx, Operation& operation, const LogState& state) 
       HAWSER_TRY(leave_map(ctx, operation.host(), uuid, footprint.devices));
     const Look look = [&](const Ctx& look_ctx) -> Result<Footprint> {
       HAWSER_TRY_ASSIGN(Footprint there, own_footprint(look_ctx, operation, state));
+      HAWSER_TRY(announce_maps(operation, there));
       HAWSER_TRY(announce_wwids(look_ctx, operation, state, there));
       return there;
     };
     HAWSER_TRY(take_down(ctx, operation, look, Removal::if_unused));
-    for (const MapEntry& entry : state.maps)
+    HAWSER_TRY_ASSIGN(const LogState now, operation.state());
+    for (const MapEntry& entry : now.maps)
       operation.undone(step::kMap, entry.number);
     for (const DeviceEntry& entry : state.devices)
       operation.undone(step::kDevice, entry.number);
     HAWSER_TRY(undo_read_only(ctx, operation, state));
-    HAWSER_TRY_ASSIGN(const LogState now, operation.state());
     HAWSER_TRY(undo_on_disk(ctx, operation, now));
     return release_sessions(ctx, operation, state);
   };

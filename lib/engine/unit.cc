@@ -253,7 +253,9 @@ Status Unit::create_map(const Ctx& ctx, const Path& path) {
   HAWSER_TRY_ASSIGN(const PathVerdict verdict, host.offer_path(ctx, path.device));
   if (verdict == PathVerdict::blacklisted) return refuse_map(ctx, blacklists(path));
 
-  HAWSER_TRY_ASSIGN(map_step_, operation_.intent(step::kMap, {{"uuid", map_uuid()}}));
+  HAWSER_TRY_ASSIGN(const std::optional<Map> before, host.find_map(ctx, map_uuid()));
+  HAWSER_TRY_ASSIGN(map_step_, operation_.intent(step::kMap, {{"uuid", map_uuid()},
+                                                              {"existed", before ? "1" : "0"}}));
   operation_.tell(Event::Level::info, "map.create", "making map " + map_uuid());
   Status made = host.create_map(ctx, {.name = wwid_,
                                       .uuid = map_uuid(),

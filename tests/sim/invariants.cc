@@ -127,6 +127,7 @@ void Invariants::begin(const std::map<std::string, Licence>& licences) {
 }
 
 void Invariants::look() {
+  follow_openers();
   if (scene_.world.changes != seen_changes_) look_at_all();
 }
 
