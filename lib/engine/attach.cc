@@ -158,7 +158,8 @@ Error roll_back(const Ctx& ctx, Operation& operation, const LogState& before, Er
                  "undoing: " + (cause.paths().empty() ? cause.message() : "too few paths came up"));
   const auto undo = [&]() -> Status {
     HAWSER_TRY_ASSIGN(const LogState state, operation.state());
-    HAWSER_TRY(undo_attach(undo_ctx, operation, state));
+    // If the begin is not in the log nothing was done, and what is there is of an earlier attach.
+    if (state.phase == Phase::attaching) HAWSER_TRY(undo_attach(undo_ctx, operation, state));
     // What the log knew of the volume before is kept: its identity is worth comparing.
     if (before.identity.empty()) return operation.forget();
     return operation.mark(RecordType::abort, step::kAttach);

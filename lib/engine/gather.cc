@@ -40,16 +40,26 @@ Errc common_code(const std::map<SessionKey, Error>& errors) {
   return common.value_or(Errc::unavailable);
 }
 
-// multipathd may have made a map of a disk that is gone now, or taken it into the one that is
-// there.
-Status take_out_of_map(const Ctx& ctx, Operation& operation, const ScsiDevice& device) {
+Status take_out_of_map(const Ctx& ctx, Operation& operation, const std::string& uuid,
+                       const ScsiDevice& device) {
   Host& host = operation.host();
-  const std::string uuid = map_uuid_of(wwid_of(device.identity));
   HAWSER_TRY_ASSIGN(const std::optional<Map> map, host.find_map(ctx, uuid));
   if (!map || !map->has_path(device.dev)) return ok();
   HAWSER_TRY_ASSIGN(const std::vector<ScsiDevice> others, strangers_in(ctx, host, *map, {device}));
   if (others.empty()) return host.remove_map(ctx, uuid);
   return ensure_not_in_map(ctx, operation, uuid, device);
+}
+
+// multipathd may make a map of a disk that is gone by then, or take it into the one that is there.
+Status remove_with_map(const Ctx& ctx, Operation& operation, const ScsiDevice& device) {
+  const std::string wwid = wwid_of(device.identity);
+  if (wwid.empty()) return operation.host().remove_device(ctx, device);
+  const std::string uuid = map_uuid_of(wwid);
+  HAWSER_TRY_ASSIGN(const std::uint32_t number, operation.intent(step::kMap, {{"uuid", uuid}}));
+  HAWSER_TRY(operation.host().remove_device(ctx, device));
+  HAWSER_TRY(take_out_of_map(ctx, operation, uuid, device));
+  operation.undone(step::kMap, number);
+  return ok();
 }
 
 Error not_needed() { return Error(Errc::cancelled, "not needed: a bare device has one path"); }
@@ -310,8 +320,7 @@ Status Gatherer::discard(const Ctx& ctx, const LoggedPath& path) {
                         operation_.host().devices(ctx, device.sid));
       for (const ScsiDevice& d : there) {
         if (d.hctl.lun != device.lun) continue;
-        HAWSER_TRY(operation_.host().remove_device(ctx, d));
-        HAWSER_TRY(take_out_of_map(ctx, operation_, d));
+        HAWSER_TRY(remove_with_map(ctx, operation_, d));
       }
       operation_.undone(step::kDevice, device.number);
     }

@@ -126,10 +126,12 @@ class TakeDown {
     return true;
   }
 
-  // Another of this name is nobody's that is attached.
+  // After a detach was interrupted, another of this name is not what was attached. An undo has to
+  // look for it again.
   Status log_removal(const std::string& uuid) {
     if (closing_.contains(uuid)) return ok();
     HAWSER_TRY_ASSIGN(const LogState state, operation_.state());
+    if (state.phase != Phase::detaching) return ok();
     for (const MapEntry& entry : state.maps) {
       if (entry.uuid == uuid && entry.progress != Progress::ended) {
         operation_.undone(step::kMap, entry.number);

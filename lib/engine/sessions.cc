@@ -312,6 +312,27 @@ bool is_scanning(const LogState& state, std::uint32_t sid) {
   });
 }
 
+// One that shows another unit by now is left alone.
+bool is_own(const LogState& state, const ScsiDevice& device) {
+  if (!state.identity.empty() && !same_unit(device.identity, state.identity)) return false;
+  return std::any_of(state.devices.begin(), state.devices.end(), [&](const DeviceEntry& entry) {
+    return entry.sid == device.sid && entry.lun == device.hctl.lun && !entry.existed &&
+           entry.progress != Progress::ended;
+  });
+}
+
+// Why this attachment cannot leave the session to those who use it as well: whoever ends it has to
+// find nothing of ours there.
+Status check_done_with(const LogState& state, std::uint32_t sid,
+                       const std::vector<ScsiDevice>& devices) {
+  const std::string session = " session " + std::to_string(sid) + ", which others use";
+  if (is_scanning(state, sid)) return Error(Errc::busy, "a scan is under way on" + session);
+  for (const ScsiDevice& device : devices) {
+    if (is_own(state, device)) return Error(Errc::busy, device.name + " is still on" + session);
+  }
+  return ok();
+}
+
 // `until_ms` is how long to wait for others who have only announced that they want it.
 Result<Verdict> judge(const Ctx& ctx, Operation& operation, const SessionEntry& entry,
                       const Sight& sight, std::int64_t until_ms) {
@@ -324,12 +345,11 @@ Result<Verdict> judge(const Ctx& ctx, Operation& operation, const SessionEntry& 
   const bool is_settled = any_settled(uses) || operation.host().uptime_ms() >= until_ms;
   if (!uses.empty() && !is_settled) return Verdict::wait;
   HAWSER_TRY_ASSIGN(const LogState state, operation.state());
-  if (!uses.empty()) {
-    if (!is_scanning(state, session->sid)) return Verdict::leave;
-    return Error(Errc::busy, "a scan is under way on session " + std::to_string(session->sid) +
-                                 ", which others use");
-  }
   HAWSER_TRY_ASSIGN(std::vector<ScsiDevice> devices, operation.host().devices(ctx, session->sid));
+  if (!uses.empty()) {
+    HAWSER_TRY(check_done_with(state, session->sid, devices));
+    return Verdict::leave;
+  }
   if (state.phase == Phase::detaching && state.flushed) {
     // What could not be deleted, or came back, goes with the session.
     std::erase_if(devices,

@@ -130,10 +130,24 @@ class Ending {
   }
 
   // Disks that show another unit than the volume had are left alone, and so are their sessions, and
-  // the maps that multipathd makes over them.
+  // the maps that multipathd makes of what they show, which may outlive them.
   void leave_out_replaced(SimWorld& left) const {
     for (const std::uint32_t sid : scene_.abandoned)
       left.sessions.erase(sid);
+    const bool was_replaced =
+        std::any_of(scene_.volumes.begin(), scene_.volumes.end(),
+                    [](const SimVolume& volume) { return volume.was_replaced; });
+    // Such a session is whoever's for the next attach, which does not end it.
+    std::erase_if(left.sessions, [&](const auto& entry) {
+      return !scene_.foreign.sessions.contains(entry.first) &&
+             std::any_of(scene_.volumes.begin(), scene_.volumes.end(),
+                         [&](const SimVolume& volume) {
+                           return volume.was_replaced && volume.leads_to(entry.second.target);
+                         });
+    });
+    std::erase_if(left.maps, [&](const auto& map) {
+      return was_replaced && map.second.name.starts_with("mpath");
+    });
     for (const auto& [name, device] : world_.devices) {
       if (scene_.is_foreign(device)) continue;
       const Session& session = world_.sessions.at(device.sid);
@@ -141,9 +155,6 @@ class Ending {
       for (const SimVolume& volume : scene_.volumes) {
         if (!volume.was_replaced || !volume.is_at(place)) continue;
         left.devices.erase(name);
-        std::erase_if(left.maps, [&](const auto& map) {
-          return map.second.name.starts_with("mpath") && map.second.has_path(device.dev);
-        });
         if (!scene_.foreign.sessions.contains(device.sid)) left.sessions.erase(device.sid);
       }
     }

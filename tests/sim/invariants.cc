@@ -214,10 +214,11 @@ void Invariants::check_accounts() {
   const Accounts accounts(world);
   for (const auto& [sid, session] : world.sessions) {
     if (foreign.sessions.contains(sid) || accounts.has_session(session)) continue;
-    const bool has_excuse = std::any_of(
-        world.devices.begin(), world.devices.end(), [sid = sid, this](const auto& device) {
-          return device.second.sid == sid && is_excused(device.second);
-        });
+    // One with a disk that shows another unit is left, also when that is gone later.
+    const bool has_excuse = std::any_of(scene_.volumes.begin(), scene_.volumes.end(),
+                                        [&target = session.target](const auto& volume) {
+                                          return volume.was_replaced && volume.leads_to(target);
+                                        });
     if (has_excuse) scene_.abandoned.insert(sid);
     findings_.expect(scene_.abandoned.contains(sid),
                      "no log knows of session " + std::to_string(sid));

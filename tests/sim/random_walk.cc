@@ -233,6 +233,7 @@ class Run {
   // What was there before it, as far as it is compared.
   struct Before {
     Phase phase = Phase::idle;
+    bool is_bare = false;
     bool is_lost = false;
     std::set<std::string> disks{};  // By which it is used, with the right unit behind them.
     std::map<std::string, std::set<DevT>> members{};
@@ -284,14 +285,18 @@ class Run {
     Before before;
     const LogState state = state_of(world(), worker.volume->id);
     before.phase = state.boot_id == world().boot_id ? state.phase : Phase::idle;
+    before.is_bare = !state.is_multipath;
     before.is_lost = world().lost.contains(state.identity.serial);
     for (const auto& [name, device] : world().devices) {
       const bool is_right = same_unit(state.identity, sim_identity(world().unit_behind(device))) &&
                             same_unit(state.identity, device.identity);
       if (!is_right || scene_.is_foreign(device)) continue;
+      const std::uint64_t sectors =
+          std::min(device.sectors, world().sectors_of(world().unit_behind(device)));
       if (!state.is_multipath && state.bare_sid == device.sid) before.disks.insert(name);
       for (const auto& [uuid, map] : world().maps) {
-        if (!map.has_path(device.dev)) continue;
+        // One that is too small is taken out, and scanned anew.
+        if (!map.has_path(device.dev) || sectors < map.sectors) continue;
         before.members[uuid].insert(device.dev);
         before.disks.insert(name);
       }
@@ -403,8 +408,10 @@ class Run {
                      "data was given up without being asked to");
     findings_.expect(!worker.is_alone || state.phase == Phase::idle || !done->leftovers.empty(),
                      "what was detached is attached");
+    // What somebody writes to a disk that was flushed already, and is deleted next, is his loss.
+    const bool is_late_writer = before.is_bare && !world().open_nodes.empty();
     findings_.expect(!worker.is_alone || before.phase != Phase::attached || done->data_at_risk ||
-                         !world().dirty.contains(unit),
+                         is_late_writer || !world().dirty.contains(unit),
                      "what was written is not flushed, and that was not said");
     return std::nullopt;
   }

@@ -255,6 +255,11 @@ void Surroundings::act_as_multipathd() {
   if (map->second.target_type != "multipath" || map->second.is_closing) return;
   if (!map->second.has_path(device.dev)) {
     if (map->second.sectors != device.sectors) return;
+    const bool has_other =
+        std::any_of(world.devices.begin(), world.devices.end(), [&](auto& other) {
+          return map->second.has_path(other.second.dev) && world.unit_behind(other.second) != unit;
+        });
+    if (has_other) return;
     tell("multipathd takes " + device.name + " into the map");
     map->second.table = with_path(map->second.table, device.dev);
     map->second.paths.push_back({.dev = device.dev, .is_active = true});
@@ -388,6 +393,8 @@ void Surroundings::heal(Scene& scene) {
   world.slow_scans.clear();
   world.short_pages.clear();
   world.udev_back_ms = 0;
+  for (SimScan& scan : world.scans_in_flight)
+    scan.ends_ms = std::min(scan.ends_ms, world.uptime_ms);
   ++world.portal_changes;
   for (auto& [sid, session] : world.sessions)
     session.state = SessionState::logged_in;

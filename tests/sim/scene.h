@@ -41,6 +41,10 @@ struct SimVolume {
   bool is_at(const std::pair<std::string, std::uint32_t>& place) const {
     return std::find(places.begin(), places.end(), place) != places.end();
   }
+  bool leads_to(const std::string& target) const {
+    return std::any_of(places.begin(), places.end(),
+                       [&](const auto& place) { return place.first == target; });
+  }
 };
 
 // What is on the host and is not ours; it must be there at all times.
