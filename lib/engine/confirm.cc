@@ -23,8 +23,12 @@ struct Changed {
 
 void confirm_one(const Ctx& ctx, Host& host, const Identity& expected, const ScsiDevice& device,
                  Changed& changed) {
-  if (device.state == "running") (void)host.rescan(ctx, device);
-  const Result<std::optional<ScsiDevice>> now = host.find_device(ctx, device.dev);
+  Result<std::optional<ScsiDevice>> now = std::optional(device);
+  // One that was lost when the caller looked may be back.
+  if (device.state != "running") now = host.find_device(ctx, device.dev);
+  if (!now || !*now) return;
+  if ((*now)->state == "running") (void)host.rescan(ctx, **now);
+  now = host.find_device(ctx, device.dev);
   if (!now || !*now || (*now)->identity.empty()) return;
   if (same_unit((*now)->identity, expected)) return;
   const MutexLock lock(changed.mutex);

@@ -264,7 +264,13 @@ Status Unit::create_map(const Ctx& ctx, const Path& path) {
                                       .target_type = "multipath",
                                       .table = simple_table({path.device.dev})});
   // multipathd may have been first. Then its map is ours to use, with our path in it.
-  if (!made && made.error().code() != Errc::already_exists) return made;
+  if (!made && made.error().code() != Errc::already_exists) {
+    // It may be there all the same, and the next path may show another unit.
+    if (!before && host.remove_map(ctx, map_uuid())) {
+      operation_.undone(step::kMap, *std::exchange(map_step_, std::nullopt));
+    }
+    return made;
+  }
   has_map_ = true;
   is_map_ours_ = made.has_value();
   if (!made) HAWSER_TRY(grow_map(ctx, path));

@@ -310,6 +310,7 @@ void Surroundings::open_or_close() {
 void Surroundings::close(const std::string& closed) {
   SimWorld& world = scene_.world;
   const std::string name = closed;
+  if (world.live_unit(name).empty()) return;  // He has to wait.
   tell(name + " is closed");
   world.dirty.erase(world.live_unit(name));
   world.open_nodes.erase(name);
