@@ -74,10 +74,13 @@ Status prove_path(const Ctx& ctx, Operation& operation, const LogState& state,
                   const std::optional<Map>& map, const ScsiDevice& device) {
   HAWSER_TRY(operation.host().probe(ctx.within(kProbeBudget), device));
   if (!map) return ok();
+  // The path may have failed since the map was looked at, and be back for the probe.
+  HAWSER_TRY_ASSIGN(const std::optional<Map> now, operation.host().find_map(ctx, map->uuid));
+  if (!now) return Error(Errc::not_found, "map " + map->uuid + " is gone");
   const bool is_active = std::any_of(
-      map->paths.begin(), map->paths.end(),
+      now->paths.begin(), now->paths.end(),
       [&](const MapPathStatus& path) { return path.dev == device.dev && path.is_active; });
-  return is_active ? ok() : put_back(ctx, operation, state, *map, device);
+  return is_active ? ok() : put_back(ctx, operation, state, *now, device);
 }
 
 // Nobody flushes into a void: fsync on a map without paths would hang, and cannot be interrupted.

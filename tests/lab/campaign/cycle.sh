@@ -23,10 +23,10 @@ prepare_campaign() {
   configuration=$(</mnt/host-etc/iscsi/iscsid.conf)
   [ "$subject" != os-brick-tuned ] || configuration+=$'\nnode.session.initial_login_retry_max = 1
 node.conn[0].timeo.login_timeout = 5\n'
-  case $fault in dirty-*) policy="overrides { no_path_retry ${fault#dirty-} }" ;; esac
+  case $fault in dirty-*) policy="overrides {"$'\n'"no_path_retry ${fault#dirty-}"$'\n'"}" ;; esac
   start_udevd
   start_iscsid "$configuration"
-  start_multipathd no "${policy/\{/$'{\n'}"
+  start_multipathd no "$policy"
   take_snapshot
   start_subject
 }
