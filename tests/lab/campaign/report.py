@@ -121,6 +121,33 @@ def totals(figures):
     return lines
 
 
+def seconds(figures, scenario, subject):
+    """The median attach, of those that succeeded."""
+    f = figures.get((scenario, subject))
+    return statistics.median(c["attach"]["ms"] for c in f.attached) / 1000 if f and f.attached else None
+
+
+def ratios(figures):
+    """What the campaign is to show of times: each only against another of the same run."""
+    subjects = [s for s in SUBJECTS if any(who == s for _, who in figures)]
+    lines = ["| time to attach | " + " | ".join(subjects) + " |", "|---" * (len(subjects) + 1) + "|"]
+    for title, scenario, against in (
+            ("half of the portals dead (1, 2), against hawser-min1", "loss100-first-half", "hawser-min1"),
+            ("half of the portals dead (3, 4), against hawser-min1", "loss100-second-half", "hawser-min1"),
+            ("half of the portals dead (1, 2), against hawser", "loss100-first-half", "hawser"),
+            ("half of the portals dead (3, 4), against hawser", "loss100-second-half", "hawser")):
+        base = seconds(figures, scenario, against)
+        lines.append(f"| {title} | " + " | ".join(
+            ratio(seconds(figures, scenario, subject), base) for subject in subjects) + " |")
+    lines.append("| eight volumes at once, against one of its own | " + " | ".join(
+        ratio(seconds(figures, "eight", subject), seconds(figures, "clean", subject)) for subject in subjects) + " |")
+    return lines
+
+
+def ratio(value, base):
+    return f"{value / base:.1f}" if value and base else "-"
+
+
 def row(subject, f):
     loss = "-"
     if any("data_lost" in cycle for cycle in f.attached):
@@ -155,7 +182,7 @@ def page(cycles, machine, picture):
         "are the whole guest's during the call, udev's included. Leftovers are sessions, disks, maps, links, node records "
         "and logs.", "",
         *[f"- **{subject}**: {SUBJECTS[subject]}" for subject in subjects], "",
-        "## All", "", *totals(figures), "",
+        "## All", "", *totals(figures), "", "## Ratios", "", *ratios(figures), "",
     ]
     for scenario, what in SCENARIOS.items():
         mine = [(subject, f) for (name, subject), f in figures.items() if name == scenario]
