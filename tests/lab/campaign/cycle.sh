@@ -91,16 +91,26 @@ is_map() {
   [ -e "$uuid" ] && [[ $(<"$uuid") == mpath-* ]]
 }
 
-# bounded_job command...: false if it fails or is not done within the bound, in which case it is left alone.
+# bounded_job SECONDS command...: false if it fails or is not done by then. It is let go then, which takes
+# healthy paths: the next call is not to find the device in use by us.
 bounded_job() {
   local job
-  ("$@") &
+  ("${@:2}") &
   job=$!
-  for ((n = bound * 10; n > 0; n--)); do
-    kill -0 $job 2>/dev/null || break
+  running() { kill -0 $job 2>/dev/null; }
+  for ((n = $1 * 10; n > 0; n--)); do
+    running || break
     nap
   done
-  [ "$n" -gt 0 ] && wait $job
+  [ "$n" -eq 0 ] || { wait $job; return; }
+  heal
+  for ((n = bound * 10; n > 0; n--)); do
+    running || break
+    nap
+  done
+  udevadm settle --timeout=60
+  plant
+  return 1
 }
 # device_works DEVICE VOLUME: what is written is read back, and is on the target.
 device_works() {
@@ -139,7 +149,7 @@ cycle() {
     local map=true works=true
     for n in "${!devices[@]}"; do
       is_map "${devices[n]}" || map=false
-      bounded_job device_works "${devices[n]}" "${volumes[n]}" || works=false
+      bounded_job 120 device_works "${devices[n]}" "${volumes[n]}" || works=false
     done
     while [ $((SECONDS - started)) -lt 5 ]; do nap; done
     paths_of "${devices[@]}"
