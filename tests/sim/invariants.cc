@@ -294,10 +294,12 @@ std::map<std::string, std::string> Invariants::handed_out() const {
   for (const SimVolume& volume : scene_.volumes) {
     const std::string node = scene_.node_of(volume);
     const LogState state = state_of(scene_.world, volume.id);
-    // One that multipathd makes again after that is no map that anybody was given.
+    if (node.empty()) continue;
+    // One that multipathd makes again while the volume is detached was given to nobody.
+    const auto before = handed_out_.find(state.identity.serial);
     const bool is_given =
-        !state.is_multipath || any_open(state.maps, [](const MapEntry&) { return true; });
-    if (is_given && !node.empty()) nodes[state.identity.serial] = node;
+        state.phase == Phase::attached || (before != handed_out_.end() && before->second == node);
+    if (is_given) nodes[state.identity.serial] = node;
   }
   return nodes;
 }
