@@ -83,8 +83,19 @@ class SimHost final : public Host {
 
  private:
   Status enter(const Ctx& ctx);
+  // Between what was done and the log that says so, others are at work, too.
   template <class Effect>
-  Status change(Effect&& effect);
+  Status change(Effect&& effect) {
+    Status done = faults_.change([&]() -> Status {
+      Status effected = effect();
+      ++world_.changes;
+      if (turns_ != nullptr) turns_->step();
+      return effected;
+    });
+    if (turns_ != nullptr) turns_->yield();
+    faults_.check_alive();
+    return done;
+  }
   // Until `is_over`, the deadline or a stop request.
   void wait(const Ctx& ctx, const std::function<bool()>& is_over);
   void wait_for_ever(const Ctx& ctx);

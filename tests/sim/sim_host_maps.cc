@@ -1,0 +1,275 @@
+// The part of the simulated host that is about maps, those who look after them, and those who use
+// them.
+#include <algorithm>
+#include <utility>
+
+#include "sim/sim_host.h"
+
+namespace hawser {
+namespace {
+
+std::vector<MapPathStatus> all_active(const MapTable& table) {
+  std::vector<MapPathStatus> paths;
+  for (const MapTableGroup& group : table.groups) {
+    for (const MapTablePath& path : group.paths)
+      paths.push_back({.dev = path.dev, .is_active = true});
+  }
+  return paths;
+}
+
+std::string node_of(const Map& map) { return "dm-" + std::to_string(map.minor); }
+
+// A wait that ends with "busy" at its deadline, and is cut short by a stop request.
+Status check_stop(const Ctx& ctx) {
+  if (ctx.stop.stop_requested()) return Error(Errc::cancelled, "cancelled");
+  return ok();
+}
+
+}  // namespace
+
+Result<std::optional<Map>> SimHost::find_map(const Ctx& ctx, const std::string& uuid) {
+  HAWSER_TRY(enter(ctx));
+  HAWSER_TRY(faults_.look());
+  const auto map = world_.maps.find(uuid);
+  return map == world_.maps.end() ? std::optional<Map>{} : std::optional<Map>(map->second);
+}
+
+Result<std::vector<Map>> SimHost::partition_maps(const Ctx& ctx, const std::string&) {
+  HAWSER_TRY(enter(ctx));
+  HAWSER_TRY(faults_.look());
+  return std::vector<Map>{};
+}
+
+Status SimHost::create_map(const Ctx& ctx, const Map& map) {
+  HAWSER_TRY(enter(ctx));
+  if (world_.maps.contains(map.uuid)) return Error(Errc::already_exists, "map exists");
+  return change([&]() -> Status {
+    Map made = map;
+    made.minor = world_.next_minor++;
+    made.paths = all_active(map.table);
+    world_.maps[map.uuid] = made;
+    return ok();
+  });
+}
+
+Status SimHost::reload_map(const Ctx& ctx, const Map& map, const MapTable& table) {
+  HAWSER_TRY(enter(ctx));
+  return change([&]() -> Status {
+    const auto loaded = world_.maps.find(map.uuid);
+    if (loaded == world_.maps.end()) return Error(Errc::not_found, "no map " + map.uuid);
+    loaded->second.target_type = "multipath";
+    loaded->second.table = table;
+    loaded->second.paths = all_active(table);
+    return ok();
+  });
+}
+
+// A crash in the middle leaves the map suspended; the kernel takes no table that a path is too
+// small for.
+Status SimHost::resize_map(const Ctx& ctx, const Map& map, const MapTable& table,
+                           std::uint64_t sectors) {
+  HAWSER_TRY(enter(ctx));
+  try {
+    return change([&]() -> Status {
+      const auto loaded = world_.maps.find(map.uuid);
+      if (loaded == world_.maps.end()) return Error(Errc::not_found, "no map " + map.uuid);
+      for (const MapPathStatus& path : all_active(table)) {
+        for (const auto& [name, device] : world_.devices) {
+          if (device.dev == path.dev && device.sectors < sectors) {
+            return Error(Errc::invalid_argument, name + " is too small");
+          }
+        }
+      }
+      loaded->second.table = table;
+      loaded->second.paths = all_active(table);
+      loaded->second.sectors = sectors;
+      return ok();
+    });
+  } catch (const SimCrash&) {
+    const auto loaded = world_.maps.find(map.uuid);
+    if (loaded != world_.maps.end()) loaded->second.is_suspended = true;
+    throw;
+  }
+}
+
+Status SimHost::resume_map(const Ctx& ctx, const std::string& uuid) {
+  HAWSER_TRY(enter(ctx));
+  return change([&]() -> Status {
+    const auto map = world_.maps.find(uuid);
+    if (map != world_.maps.end()) map->second.is_suspended = false;
+    return ok();
+  });
+}
+
+bool SimHost::is_open(const std::string& node) const {
+  return world_.open_nodes.contains(node) || world_.stuck_nodes.contains(node) ||
+         world_.wanted_nodes.contains(node);
+}
+
+void SimHost::erase_map(const std::string& uuid) {
+  const auto map = world_.maps.find(uuid);
+  if (map == world_.maps.end()) return;
+  world_.removed_map = map->second;
+  world_.maps.erase(map);
+}
+
+Status SimHost::remove_map(const Ctx& ctx, const std::string& uuid) {
+  HAWSER_TRY(enter(ctx));
+  const auto is_closed = [&] {
+    const auto map = world_.maps.find(uuid);
+    return map == world_.maps.end() || !is_open(node_of(map->second));
+  };
+  wait(ctx, is_closed);
+  if (!is_closed()) {
+    HAWSER_TRY(check_stop(ctx));
+    return Error(Errc::busy, "map is open");
+  }
+  return change([&]() -> Status {
+    erase_map(uuid);
+    return ok();
+  });
+}
+
+Status SimHost::remove_map_when_closed(const Ctx& ctx, const std::string& uuid) {
+  HAWSER_TRY(enter(ctx));
+  return change([&]() -> Status {
+    const auto map = world_.maps.find(uuid);
+    if (map == world_.maps.end()) return ok();
+    map->second.is_closing = is_open(node_of(map->second));
+    if (!map->second.is_closing) erase_map(uuid);
+    return ok();
+  });
+}
+
+Status SimHost::wipe_map(const Ctx& ctx, const std::string& uuid) {
+  HAWSER_TRY(enter(ctx));
+  return change([&]() -> Status {
+    const auto map = world_.maps.find(uuid);
+    if (map == world_.maps.end()) return ok();
+    map->second.target_type = "error";
+    map->second.paths.clear();
+    world_.stuck_nodes.erase(node_of(map->second));
+    return ok();
+  });
+}
+
+Status SimHost::reinstate_path(const Ctx& ctx, const std::string& uuid, const DevT& dev) {
+  HAWSER_TRY(enter(ctx));
+  return change([&]() -> Status {
+    const auto map = world_.maps.find(uuid);
+    if (map == world_.maps.end()) return Error(Errc::not_found, "no map " + uuid);
+    for (MapPathStatus& path : map->second.paths) {
+      if (path.dev == dev) path.is_active = true;
+    }
+    return ok();
+  });
+}
+
+Status SimHost::wait_for_udev(const Ctx& ctx, const std::string&) {
+  HAWSER_TRY(enter(ctx));
+  HAWSER_TRY(faults_.look());
+  wait(ctx, [&] { return world_.uptime_ms >= world_.udev_back_ms; });
+  return ctx.check();
+}
+
+Status SimHost::wait_for_udev_gone(const Ctx& ctx, const std::string& uuid) {
+  return wait_for_udev(ctx, uuid);
+}
+
+Result<PathVerdict> SimHost::offer_path(const Ctx& ctx, const ScsiDevice& device) {
+  HAWSER_TRY(enter(ctx));
+  HAWSER_TRY(faults_.look());
+  if (!world_.runs_multipathd) return PathVerdict::not_running;
+  if (world_.blacklists) return PathVerdict::blacklisted;
+  world_.offered_paths.insert(device.name);
+  return world_.known_paths.contains(device.name) ? PathVerdict::accepted : PathVerdict::undecided;
+}
+
+Status SimHost::announce_size(const Ctx& ctx, const Map&) {
+  HAWSER_TRY(enter(ctx));
+  return faults_.look();
+}
+
+Result<bool> SimHost::is_known_to_multipathd(const Ctx& ctx,
+                                             const std::vector<ScsiDevice>& devices) {
+  HAWSER_TRY(enter(ctx));
+  HAWSER_TRY(faults_.look());
+  return world_.map_comebacks > 0 ||
+         std::any_of(devices.begin(), devices.end(), [&](const ScsiDevice& device) {
+           return world_.known_paths.contains(device.name);
+         });
+}
+
+Result<std::vector<std::string>> SimHost::known_wwids(const Ctx& ctx) {
+  HAWSER_TRY(enter(ctx));
+  HAWSER_TRY(faults_.look());
+  return std::vector<std::string>(world_.wwids.begin(), world_.wwids.end());
+}
+
+Status SimHost::remember_wwid(const Ctx& ctx, const std::string& wwid) {
+  HAWSER_TRY(enter(ctx));
+  return change([&]() -> Status {
+    world_.wwids.insert(wwid);
+    return ok();
+  });
+}
+
+Status SimHost::forget_wwid(const Ctx& ctx, const std::string& wwid) {
+  HAWSER_TRY(enter(ctx));
+  return change([&]() -> Status {
+    world_.wwids.erase(wwid);
+    return ok();
+  });
+}
+
+Result<std::vector<std::string>> SimHost::holders(const Ctx& ctx, const std::string& device) {
+  HAWSER_TRY(enter(ctx));
+  HAWSER_TRY(faults_.look());
+  if (world_.held_nodes.contains(device)) return std::vector<std::string>{"mounted on /srv"};
+  return std::vector<std::string>{};
+}
+
+Result<std::vector<std::string>> SimHost::openers(const Ctx& ctx, const std::string& device) {
+  HAWSER_TRY(enter(ctx));
+  HAWSER_TRY(faults_.look());
+  if (is_open(device)) return std::vector<std::string>{"qemu (pid 7)"};
+  return std::vector<std::string>{};
+}
+
+Status SimHost::wait_until_unused(const Ctx& ctx, const std::string& device) {
+  HAWSER_TRY(enter(ctx));
+  HAWSER_TRY(faults_.look());
+  const auto is_unused = [&] { return !is_open(device) && !world_.held_nodes.contains(device); };
+  wait(ctx, is_unused);
+  if (is_unused()) return ok();
+  HAWSER_TRY(check_stop(ctx));
+  if (world_.wanted_nodes.erase(device) > 0) {
+    Map& map = world_.maps.begin()->second;
+    const DevT dev = world_.devices.at(device).dev;
+    map.table = with_path(map.table, dev);
+    map.paths.push_back({.dev = dev, .is_active = true});
+  }
+  return Error(Errc::busy, device + " stayed open");
+}
+
+// On a map without a path the real one hangs for good, so a path has to be proven before; it may
+// die just then. On a disk it fails.
+Status SimHost::flush(const Ctx& ctx, const std::string& device) {
+  HAWSER_TRY(enter(ctx));
+  const std::string unit = world_.live_unit(device);
+  const bool is_disk = world_.devices.contains(device);
+  if (unit.empty() && is_disk) return Error(Errc::io, device + " is offline");
+  HAWSER_ASSERT(!unit.empty() || (proven_ && *proven_ != world_.portal_changes));
+  if (world_.flush_hangs || unit.empty()) {
+    wait_for_ever(ctx);
+    return Error(Errc::deadline_exceeded, "flush").with(Outcome::unknown);
+  }
+  return change([&]() -> Status {
+    world_.dirty.erase(unit);
+    world_.flushed_ms[unit] = world_.uptime_ms;
+    if (world_.lost.erase(unit) == 0) return ok();
+    return Error(Errc::data_at_risk, "writes were lost");  // The kernel says so once.
+  });
+}
+
+}  // namespace hawser
