@@ -113,16 +113,17 @@ Result<ScsiDevice> Resize::look_at(const Ctx& ctx, const ScsiDevice& device) con
     return Error(Errc::unavailable, device.name + " is " + device.state);
   }
   HAWSER_TRY(host().rescan(ctx, device));
+  HAWSER_TRY_ASSIGN(const std::optional<ScsiDevice> now, host().find_device(ctx, device.dev));
+  if (!now) return Error(Errc::unavailable, device.name + " is gone");
+  // Also if the path is lost since: it must not stay in the map until it is back.
+  if (!same_unit(now->identity, state_.identity)) {
+    return Error(Errc::identity_mismatch, device.name + " is unit " + wwid_of(now->identity) +
+                                              ", but the volume is " + wwid_of(state_.identity))
+        .with(Stage::identify);
+  }
   // A rescan that got no answer says nothing of it.
   HAWSER_TRY(host().probe(ctx, device));
-  HAWSER_TRY_ASSIGN(const std::vector<ScsiDevice> devices, host().devices(ctx, device.sid));
-  const auto now = std::find_if(devices.begin(), devices.end(),
-                                [&](const ScsiDevice& d) { return d.dev == device.dev; });
-  if (now == devices.end()) return Error(Errc::unavailable, device.name + " is gone");
-  if (same_unit(now->identity, state_.identity)) return *now;
-  return Error(Errc::identity_mismatch, device.name + " is unit " + wwid_of(now->identity) +
-                                            ", but the volume is " + wwid_of(state_.identity))
-      .with(Stage::identify);
+  return *now;
 }
 
 // Every path by itself, side by side: one that is down must not keep the others waiting.
