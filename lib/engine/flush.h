@@ -1,5 +1,5 @@
 // The part of a detach that must not lose data. It changes nothing but that a failed path which
-// answers again is put back to work.
+// answers again is put back to work, and one that leads to another unit taken out.
 #pragma once
 
 #include <optional>
@@ -27,8 +27,9 @@ Result<Subject> find_subject(const Ctx& ctx, Operation& operation, const LogStat
 Status check_unused(const Ctx& ctx, Operation& operation, const LogState& state, Subject& subject);
 
 // Proves a path, then opens, fsyncs and closes. While no path answers it tries again, for as long
-// as `ctx` lasts; writes that the kernel says are lost stay lost, and are asked for only once.
-// Errors: data_at_risk, cancelled.
+// as `ctx` lasts; writes that the kernel says are lost stay lost, and are asked for only once. A
+// path that is back as another unit is taken out before anything is written. Errors: data_at_risk,
+// cancelled; busy or io if such a path cannot be taken out.
 Status flush(const Ctx& ctx, Operation& operation, const LogState& state, const Subject& subject);
 
 // Both, and on failure nothing has been changed. Errors: busy, data_at_risk, cancelled, io.

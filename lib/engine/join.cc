@@ -232,10 +232,7 @@ Status Joiner::compare(const Map& map, const ScsiDevice& device) const {
 
 bool Joiner::has_scanned(const ScsiDevice& device) const {
   const Result<LogState> now = operation_.state();
-  return now && std::any_of(now->devices.begin(), now->devices.end(), [&](const DeviceEntry& d) {
-           return d.sid == device.sid && d.lun == device.hctl.lun && !d.existed &&
-                  d.progress != Progress::ended;
-         });
+  return now && now->has_brought(device);
 }
 
 // A path that is in the map and had failed. No path comes back by itself: multipathd does that, and

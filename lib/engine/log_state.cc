@@ -421,6 +421,25 @@ Fields begin_fields(const LogState& state) {
   return fields;
 }
 
+bool LogState::has_map(const std::string& uuid) const {
+  return std::any_of(maps.begin(), maps.end(), [&](const MapEntry& entry) {
+    return entry.uuid == uuid && entry.progress != Progress::ended;
+  });
+}
+
+bool LogState::has_wwid(const std::string& wanted) const {
+  return std::any_of(wwids.begin(), wwids.end(), [&](const WwidEntry& entry) {
+    return entry.wwid == wanted && entry.progress != Progress::ended;
+  });
+}
+
+bool LogState::has_brought(const ScsiDevice& device) const {
+  return std::any_of(devices.begin(), devices.end(), [&](const DeviceEntry& entry) {
+    return entry.sid == device.sid && entry.lun == device.hctl.lun && !entry.existed &&
+           entry.progress != Progress::ended;
+  });
+}
+
 std::optional<Fields> wwids_fields(const std::vector<std::string>& wwids) {
   if (wwids.size() > kLoggedWwidsMax) return std::nullopt;
   std::string list;

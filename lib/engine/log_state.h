@@ -174,6 +174,12 @@ struct LogState {
   std::vector<JoinEntry> joins{};
   std::vector<ResizeEntry> resizes{};
   std::uint32_t next_number = 1;
+
+  // Whether there is a step for it that has not ended.
+  bool has_map(const std::string& uuid) const;
+  bool has_wwid(const std::string& wanted) const;
+  // That, and a scan of this attachment brought the device.
+  bool has_brought(const ScsiDevice& device) const;
 };
 
 // Reads a log from its beginning. Errors: corrupt, naming the record and the field.

@@ -7,10 +7,6 @@
 
 namespace hawser {
 
-inline std::string map_uuid_of(const std::string& wwid) {
-  return std::string(kMapUuidPrefix) + wwid;
-}
-
 // Based on the table that is loaded, so that what multipathd chose stays as it is.
 // Errors: busy (the map is gone, or somebody keeps changing it), those of Host::reload_map().
 Status ensure_in_map(const Ctx& ctx, Operation& operation, const std::string& uuid,

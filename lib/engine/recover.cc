@@ -27,12 +27,6 @@ Status undo_and_forget(const Ctx& ctx, Operation& operation, const LogState& sta
   return operation.forget();
 }
 
-bool has_made_map(const LogState& state, const std::string& uuid) {
-  return std::any_of(state.maps.begin(), state.maps.end(), [&](const MapEntry& entry) {
-    return entry.uuid == uuid && entry.progress != Progress::ended;
-  });
-}
-
 // As long as what was handed out is there nothing has been removed, and somebody may have written
 // since the flush: then the volume is still attached. A map that is there after ours was removed,
 // or that is not read-only, is multipathd's.
@@ -46,8 +40,8 @@ Result<bool> is_whole(const Ctx& ctx, Operation& operation, const LogState& stat
       return same_unit(device.identity, state.identity);
     });
   }
-  const std::string uuid = std::string(kMapUuidPrefix) + state.wwid;
-  if (!has_made_map(state, uuid)) return false;
+  const std::string uuid = map_uuid_of(state.wwid);
+  if (!state.has_map(uuid)) return false;
   HAWSER_TRY_ASSIGN(const std::optional<Map> map, operation.host().find_map(ctx, uuid));
   return map && map->target_type == "multipath" && map->is_read_only >= state.read_only;
 }

@@ -98,7 +98,7 @@ Result<Attachment> report(const Ctx& ctx, Host& host, const std::string& id,
   if (is_this_boot) {
     HAWSER_TRY_ASSIGN(sessions, host.sessions(ctx));
     if (state.is_multipath || state.phase == Phase::attaching) {
-      HAWSER_TRY_ASSIGN(map, host.find_map(ctx, std::string(kMapUuidPrefix) + state.wwid));
+      HAWSER_TRY_ASSIGN(map, host.find_map(ctx, map_uuid_of(state.wwid)));
     }
   }
 

@@ -314,11 +314,8 @@ bool is_scanning(const LogState& state, std::uint32_t sid) {
 
 // One that shows another unit by now is left alone.
 bool is_own(const LogState& state, const ScsiDevice& device) {
-  if (!state.identity.empty() && !same_unit(device.identity, state.identity)) return false;
-  return std::any_of(state.devices.begin(), state.devices.end(), [&](const DeviceEntry& entry) {
-    return entry.sid == device.sid && entry.lun == device.hctl.lun && !entry.existed &&
-           entry.progress != Progress::ended;
-  });
+  return state.has_brought(device) &&
+         (state.identity.empty() || same_unit(device.identity, state.identity));
 }
 
 // Why this attachment cannot leave the session to those who use it as well: whoever ends it has to

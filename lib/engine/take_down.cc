@@ -15,8 +15,6 @@
 namespace hawser {
 namespace {
 
-std::string map_uuid(const std::string& wwid) { return std::string(kMapUuidPrefix) + wwid; }
-
 void add_unique(std::vector<std::string>& list, std::string value) {
   if (std::find(list.begin(), list.end(), value) == list.end()) list.push_back(std::move(value));
 }
@@ -79,35 +77,23 @@ Status take_map(const Ctx& ctx, Operation& operation, const std::string& uuid,
   return ok();
 }
 
-// multipathd makes a map of our disks also when we did not get as far as to announce one, and it
-// may still do so when they are gone.
-Status announce_maps(Operation& operation, const Footprint& footprint) {
-  HAWSER_TRY_ASSIGN(const LogState now, operation.state());
+// multipathd makes a map of our disks, and an entry in its list of WWIDs, also when we did not get
+// as far as to announce one, and it may still do so when they are gone. An entry that was not there
+// before is to go with the disks.
+Status announce(const Ctx& ctx, Operation& operation, const Footprint& footprint) {
+  HAWSER_TRY_ASSIGN(LogState state, operation.state());
   for (const std::string& uuid : footprint.map_uuids) {
-    const bool is_announced =
-        std::any_of(now.maps.begin(), now.maps.end(), [&](const MapEntry& entry) {
-          return entry.uuid == uuid && entry.progress != Progress::ended;
-        });
-    if (!is_announced) HAWSER_TRY(operation.intent(step::kMap, {{"uuid", uuid}}));
+    if (!state.has_map(uuid)) HAWSER_TRY(operation.intent(step::kMap, {{"uuid", uuid}}));
   }
-  return ok();
-}
-
-// The same of its list of WWIDs: what was not there before is to go with the disks.
-Status announce_wwids(const Ctx& ctx, Operation& operation, const LogState& state,
-                      const Footprint& footprint) {
   if (!state.wwids_before) return ok();
   for (const ScsiDevice& device : footprint.devices) {
     HAWSER_TRY_ASSIGN(const std::string wwid, operation.host().wwid(ctx, device));
-    if (wwid.empty() || state.wwids_before->contains(crc32c(wwid))) continue;
+    if (wwid.empty() || state.wwids_before->contains(crc32c(wwid)) || state.has_wwid(wwid))
+      continue;
     const auto& shared = footprint.shared_map_uuids;
-    if (std::find(shared.begin(), shared.end(), map_uuid(wwid)) != shared.end()) continue;
-    HAWSER_TRY_ASSIGN(const LogState now, operation.state());
-    const bool is_announced =
-        std::any_of(now.wwids.begin(), now.wwids.end(), [&](const WwidEntry& entry) {
-          return entry.wwid == wwid && entry.progress != Progress::ended;
-        });
-    if (!is_announced) HAWSER_TRY(operation.intent(step::kWwid, {{"wwid", wwid}}));
+    if (std::find(shared.begin(), shared.end(), map_uuid_of(wwid)) != shared.end()) continue;
+    HAWSER_TRY(operation.intent(step::kWwid, {{"wwid", wwid}}));
+    HAWSER_TRY_ASSIGN(state, operation.state());  // All of them may have this one.
   }
   return ok();
 }
@@ -136,10 +122,10 @@ Result<Footprint> own_footprint(const Ctx& ctx, Operation& operation, const LogS
     if (!entry.existed) made.push_back(entry.uuid);
   }
   // multipathd may have made a map over our devices before we came to it, which outlives them.
-  if (!state.wwid.empty()) add_unique(uuids, map_uuid(state.wwid));
+  if (!state.wwid.empty()) add_unique(uuids, map_uuid_of(state.wwid));
   for (const ScsiDevice& device : footprint.devices) {
     const std::string wwid = wwid_of(device.identity);
-    if (!wwid.empty()) add_unique(uuids, map_uuid(wwid));
+    if (!wwid.empty()) add_unique(uuids, map_uuid_of(wwid));
   }
   for (std::string& uuid : uuids) {
     HAWSER_TRY_ASSIGN(const std::optional<Map> map, host.find_map(ctx, uuid));
@@ -161,7 +147,7 @@ Result<Footprint> unit_footprint(const Ctx& ctx, Operation& operation, const Log
   Footprint footprint;
   std::optional<Map> map;
   if (!state.wwid.empty()) {
-    HAWSER_TRY_ASSIGN(map, host.find_map(ctx, map_uuid(state.wwid)));
+    HAWSER_TRY_ASSIGN(map, host.find_map(ctx, map_uuid_of(state.wwid)));
   }
 
   HAWSER_TRY_ASSIGN(const std::vector<Session> sessions, sessions_of(ctx, host, state));
@@ -184,7 +170,7 @@ Result<Footprint> unit_footprint(const Ctx& ctx, Operation& operation, const Log
     }
   }
   if (state.wwid.empty()) return footprint;
-  HAWSER_TRY(take_map(ctx, operation, map_uuid(state.wwid), map, footprint));
+  HAWSER_TRY(take_map(ctx, operation, map_uuid_of(state.wwid), map, footprint));
   return footprint;
 }
 
@@ -221,8 +207,7 @@ Status undo_attach(const Ctx& ctx, Operation& operation, const LogState& state) 
       HAWSER_TRY(leave_map(ctx, operation.host(), uuid, footprint.devices));
     const Look look = [&](const Ctx& look_ctx) -> Result<Footprint> {
       HAWSER_TRY_ASSIGN(Footprint there, own_footprint(look_ctx, operation, state));
-      HAWSER_TRY(announce_maps(operation, there));
-      HAWSER_TRY(announce_wwids(look_ctx, operation, state, there));
+      HAWSER_TRY(announce(look_ctx, operation, there));
       return there;
     };
     HAWSER_TRY(take_down(ctx, operation, look, Removal::if_unused));

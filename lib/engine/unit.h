@@ -42,7 +42,7 @@ class Unit {
   bool is_fatal() const { return is_fatal_; }
   const std::vector<Path>& paths() const { return paths_; }
   bool has_map() const { return has_map_; }
-  std::string map_uuid() const { return std::string(kMapUuidPrefix) + wwid_; }
+  std::string map_uuid() const { return map_uuid_of(wwid_); }
 
  private:
   Status identify(const Ctx& ctx, Path& path);

@@ -37,7 +37,7 @@ Result<std::optional<Map>> LinuxHost::find_map(const Ctx& ctx, const std::string
 // kpartx calls them "part<N>-mpath-<WWID>".
 Result<std::vector<Map>> LinuxHost::partition_maps(const Ctx& ctx, const std::string& wwid) {
   HAWSER_TRY(ctx.check());
-  return dm_.stacked_on(std::string(kMapUuidPrefix) + wwid);
+  return dm_.stacked_on(map_uuid_of(wwid));
 }
 
 Status LinuxHost::create_map(const Ctx& ctx, const Map& map) { return dm_.create(ctx, map); }

@@ -14,6 +14,10 @@ namespace hawser {
 
 inline constexpr std::string_view kMapUuidPrefix = "mpath-";
 
+inline std::string map_uuid_of(const std::string& wwid) {
+  return std::string(kMapUuidPrefix) + wwid;
+}
+
 struct MapTablePath {
   DevT dev{};
   std::vector<std::string> selector_args{};
