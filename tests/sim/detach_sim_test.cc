@@ -132,6 +132,37 @@ TEST(DetachSimTest, a_disk_that_is_another_unit_now_is_never_touched) {
   EXPECT_EQ(world.sessions.size(), 1U);  // It has a device that is not ours.
 }
 
+// Its page cache is not that of the map.
+TEST(DetachSimTest, a_bare_disk_that_multipathd_made_a_map_of_is_flushed_itself) {
+  SimWorld world = sim_world();
+  attach_in_good_weather(world, sim_spec(1), {.multipath = Multipath::off});
+  const ScsiDevice disk = world.devices.begin()->second;
+  const std::string uuid = map_uuid_of(wwid_of(disk.identity));
+  world.maps[uuid] = {.name = "mpatha",
+                      .uuid = uuid,
+                      .sectors = disk.sectors,
+                      .target_type = "multipath",
+                      .table = simple_table({disk.dev}),
+                      .paths = {{.dev = disk.dev, .is_active = true}}};
+
+  detach_in_good_weather(world, attachment_id(sim_spec(1)));
+
+  EXPECT_EQ(world.flushed_nodes, (std::set<std::string>{"dm-0", disk.name}));
+}
+
+TEST(DetachSimTest, a_bare_disk_that_is_opened_while_it_is_flushed_stays) {
+  SimWorld world = sim_world();
+  attach_in_good_weather(world, sim_spec(1), {.multipath = Multipath::off});
+  const std::string disk = world.devices.begin()->first;
+  world.opened_after_flush = {disk};
+
+  const Result<DetachReport> refused = detach_once(world, attachment_id(sim_spec(1)));
+
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), Errc::busy);
+  EXPECT_TRUE(world.devices.contains(disk));
+}
+
 void cut_all_paths(SimWorld& world) {
   for (const auto& [sid, session] : world.sessions)
     world.dead_portals.insert(session.address);

@@ -267,6 +267,8 @@ Status SimHost::flush(const Ctx& ctx, const std::string& device) {
   return change([&]() -> Status {
     world_.dirty.erase(unit);
     world_.flushed_ms[unit] = world_.uptime_ms;
+    world_.flushed_nodes.insert(device);
+    if (world_.opened_after_flush.contains(device)) world_.open_nodes.insert(device);
     if (world_.lost.erase(unit) == 0) return ok();
     return Error(Errc::data_at_risk, "writes were lost");  // The kernel says so once.
   });

@@ -80,6 +80,8 @@ struct SimWorld {
   std::set<std::string> offered_paths{};               // It was told of these, and will look.
   unsigned portal_changes = 0;                         // How often a portal died or came back.
   std::map<std::string, std::int64_t> flushed_ms{};    // Unit: uptime of the last good flush.
+  std::set<std::string> flushed_nodes{};
+  std::set<std::string> opened_after_flush{};  // Nodes that somebody opens as soon as he can.
 
   // --- what makes a detach hard; nodes are "dm-0" or the name of a device ---
   std::int64_t portals_back_ms = 0;     // Uptime at which the dead portals answer again; 0: never.
