@@ -97,19 +97,23 @@ bounded_job() {
   local job
   ("${@:2}") &
   job=$!
-  running() { kill -0 $job 2>/dev/null; }
-  for ((n = $1 * 10; n > 0; n--)); do
-    running || break
-    nap
-  done
-  [ "$n" -eq 0 ] || { wait $job; return; }
+  if ended_within "$1" $job; then
+    wait $job
+    return
+  fi
   heal
-  for ((n = bound * 10; n > 0; n--)); do
-    running || break
-    nap
-  done
+  ended_within "$bound" $job || say "the job still runs after $bound s without a fault: ${*:2}"
   udevadm settle --timeout=60
   plant
+  return 1
+}
+# ended_within SECONDS JOB
+ended_within() {
+  local n
+  for ((n = $1 * 10; n > 0; n--)); do
+    kill -0 "$2" 2>/dev/null || return 0
+    nap
+  done
   return 1
 }
 # device_works DEVICE VOLUME: what is written is read back, and is on the target.

@@ -89,11 +89,9 @@ end_background() {
 # leave_dirty DEVICE MIB: written through the page cache. Its writer closes, or is killed in its close, which
 # waits for the paths.
 leave_dirty() {
-  local writer closed
+  local writer
   head -c "$2M" /dev/urandom >/run/dirty
   dd if=/run/dirty of="$1" bs=1M conv=notrunc status=none 2>/dev/null &
   writer=$!
-  closed() { ! kill -0 $writer 2>/dev/null; }
-  for n in {1..300}; do closed && return || nap; done
-  kill -KILL $writer
+  ended_within 30 $writer || kill -KILL $writer
 }

@@ -121,7 +121,7 @@ def totals(figures):
     return lines
 
 
-def seconds(figures, scenario, subject):
+def attach_seconds(figures, scenario, subject):
     """The median attach, of those that succeeded."""
     f = figures.get((scenario, subject))
     return statistics.median(c["attach"]["ms"] for c in f.attached) / 1000 if f and f.attached else None
@@ -136,11 +136,11 @@ def ratios(figures):
             ("half of the portals dead (3, 4), against hawser-min1", "loss100-second-half", "hawser-min1"),
             ("half of the portals dead (1, 2), against hawser", "loss100-first-half", "hawser"),
             ("half of the portals dead (3, 4), against hawser", "loss100-second-half", "hawser")):
-        base = seconds(figures, scenario, against)
+        base = attach_seconds(figures, scenario, against)
         lines.append(f"| {title} | " + " | ".join(
-            ratio(seconds(figures, scenario, subject), base) for subject in subjects) + " |")
+            ratio(attach_seconds(figures, scenario, subject), base) for subject in subjects) + " |")
     lines.append("| eight volumes at once, against one of its own | " + " | ".join(
-        ratio(seconds(figures, "eight", subject), seconds(figures, "clean", subject)) for subject in subjects) + " |")
+        ratio(attach_seconds(figures, "eight", subject), attach_seconds(figures, "clean", subject)) for subject in subjects) + " |")
     return lines
 
 
@@ -177,7 +177,8 @@ def page(cycles, machine, picture):
         f"A call that was not back after {' or '.join(map(str, bounds))} s was given up.", "",
         *[f"- {what}: {value}" for what, value in machine.items()], "",
         "Starting a process costs some fifty times more in this guest than on a host, so clean times flatter whoever starts "
-        "few: compare success, waits, processes and leftovers. Seconds are from the request to the answer; for hawser the "
+        "few: compare success, waits, processes and leftovers. Where the seconds are those of the CPU, it is the guest's one "
+        "processor that was measured. Seconds are from the request to the answer; for hawser the "
         "start of its command is in them, for os-brick the start of Python is not. Processes (threads among them) and CPU "
         "are the whole guest's during the call, udev's included. Leftovers are sessions, disks, maps, links, node records "
         "and logs.", "",
