@@ -261,7 +261,8 @@ void Invariants::check_new_paths() const {
     const auto before = maps_before_.find(uuid);
     for (const MapPathStatus& path : map.paths) {
       if (before != maps_before_.end() && before->second.has_path(path.dev)) continue;
-      if (map.name.starts_with("mpath")) continue;  // It may well be multipathd that put it there.
+      if (scene_.taken_by_multipathd.contains({uuid, path.dev})) continue;
+      if (map.name.starts_with("mpath")) continue;  // Made with it.
       const auto device = std::find_if(world.devices.begin(), world.devices.end(),
                                        [&](const auto& d) { return d.second.dev == path.dev; });
       if (device == world.devices.end()) continue;

@@ -263,6 +263,7 @@ void Surroundings::act_as_multipathd() {
     tell("multipathd takes " + device.name + " into the map");
     map->second.table = with_path(map->second.table, device.dev);
     map->second.paths.push_back({.dev = device.dev, .is_active = true});
+    scene_.taken_by_multipathd.insert({map->first, device.dev});
     ++world.changes;
     return;
   }

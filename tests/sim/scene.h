@@ -63,6 +63,7 @@ struct Scene {
   std::vector<std::string> portals{};          // Addresses.
   std::set<std::uint32_t> abandoned{};         // Sessions with a disk that turned into another's.
   std::map<std::string, std::string> units{};  // Map uuid: the unit that has it by right.
+  std::set<std::pair<std::string, DevT>> taken_by_multipathd{};  // Map uuid and path.
 
   void add_unit(const std::string& unit);
   // What was handed out of a volume: "dm-0", or the name of a disk; empty if there is nothing.
