@@ -7,6 +7,7 @@
 // it again.
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <csignal>
@@ -62,12 +63,10 @@ struct Tally {
 // One process, which does one thing, and may be killed or told to stop on the way.
 struct Worker {
   Worker(Scene& scene, Random& random, Turns& turns, unsigned budget, unsigned odds)
-      : may_fail(budget > 0),
-        dice(random, odds),
+      : dice(random, odds),
         faults(dice, static_cast<int>(budget)),
         process(scene.world, faults, &turns) {}
 
-  const bool may_fail;
   Dice dice;
   Faults faults;
   SimProcess process;
@@ -283,6 +282,13 @@ class Run {
                          " s after its deadline");
   }
 
+  bool works(const Map& map, const ScsiDevice& device) {
+    return !world().is_dead(device.sid) &&
+           std::any_of(map.paths.begin(), map.paths.end(), [&](const MapPathStatus& path) {
+             return path.dev == device.dev && path.is_active;
+           });
+  }
+
   Before look_before(const Worker& worker) {
     Before before;
     const LogState state = state_of(world(), worker.volume->id);
@@ -297,8 +303,10 @@ class Run {
           std::min(device.sectors, world().sectors_of(world().unit_behind(device)));
       if (!state.is_multipath && state.bare_sid == device.sid) before.disks.insert(name);
       for (const auto& [uuid, map] : world().maps) {
-        // One that is too small is taken out, and scanned anew.
+        // One that is too small is taken out, and scanned anew; by a join also one that has failed,
+        // if it cannot be read what it is.
         if (!map.has_path(device.dev) || sectors < map.sectors) continue;
+        if (worker.what == What::join && !works(map, device)) continue;
         before.members[uuid].insert(device.dev);
         before.disks.insert(name);
       }
@@ -446,9 +454,7 @@ class Run {
     const SimVolume& volume = *worker.volume;
     const Result<Attachment> joined = join(ctx, environment(worker), volume.id, {});
     const LogState state = state_of(world(), volume.id);
-    // A path whose identity could not be read is taken out and scanned anew, and may die in
-    // between.
-    if (worker.is_alone && !worker.may_fail) expect_kept(before, state, "a join");
+    if (worker.is_alone) expect_kept(before, state, "a join");
     if (!joined) return joined.error();
     check_handed_out(volume, *joined, {});
     return std::nullopt;
