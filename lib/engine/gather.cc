@@ -55,7 +55,7 @@ Status remove_with_map(const Ctx& ctx, Operation& operation, const ScsiDevice& d
   const std::string wwid = wwid_of(device.identity);
   if (wwid.empty()) return operation.host().remove_device(ctx, device);
   const std::string uuid = map_uuid_of(wwid);
-  HAWSER_TRY_ASSIGN(const std::uint32_t number, operation.intent(step::kMap, {{"uuid", uuid}}));
+  const std::uint32_t number = operation.found(step::kMap, {{"uuid", uuid}});
   HAWSER_TRY(operation.host().remove_device(ctx, device));
   HAWSER_TRY(take_out_of_map(ctx, operation, uuid, device));
   operation.undone(step::kMap, number);

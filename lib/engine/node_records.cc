@@ -6,9 +6,9 @@
 namespace hawser {
 namespace {
 
-Result<std::unique_ptr<NamedLock>> lock_record(const Ctx& ctx, Operation& operation,
-                                               const SessionKey& key) {
-  return operation.journal().lock(ctx, "node " + to_string(key));
+Result<Operation::SharedLock> lock_record(const Ctx& ctx, Operation& operation,
+                                          const SessionKey& key) {
+  return operation.lock_shared(ctx, "node " + to_string(key));
 }
 
 // Whether another attachment uses the record. On disk it outlives a boot. A log that is corrupt
@@ -59,7 +59,7 @@ Status acquire_node_record(const Ctx& ctx, Operation& operation, const LoggedPat
 }
 
 Status release_node_record(const Ctx& ctx, Operation& operation, const NodeEntry& entry) {
-  HAWSER_TRY_ASSIGN(const auto lock, lock_record(ctx, operation, entry.key));
+  HAWSER_TRY_ASSIGN(auto lock, lock_record(ctx, operation, entry.key));
   HAWSER_TRY_ASSIGN(const bool is_used, has_other_user(operation, entry.key));
   if (!is_used) {
     HAWSER_TRY(operation.host().remove_node_record(ctx, {.target = entry.key.target,
@@ -68,7 +68,8 @@ Status release_node_record(const Ctx& ctx, Operation& operation, const NodeEntry
                                                          .group = entry.group,
                                                          .iface = entry.key.iface}));
   }
-  return operation.let_go(step::kNode, entry.number);
+  operation.let_go(step::kNode, entry.number, std::move(lock));
+  return ok();
 }
 
 }  // namespace hawser

@@ -20,7 +20,10 @@ Result<std::unique_ptr<Operation>> Operation::start(Environment environment, std
 
 Result<LogState> Operation::state() const {
   const MutexLock lock(mutex_);
-  return replay(log_->records());
+  if (unwritten_.empty()) return replay(log_->records());
+  std::vector<Record> records = log_->records();
+  records.insert(records.end(), unwritten_.begin(), unwritten_.end());
+  return replay(records);
 }
 
 Result<std::uint32_t> Operation::intent(std::string_view step, Fields fields) {
@@ -53,19 +56,55 @@ Status Operation::failed(std::string_view step, std::uint32_t number, const Erro
 }
 
 void Operation::undone(std::string_view step, std::uint32_t number) {
-  const Status written = let_go(step, number);
-  if (written) return;
-  {
-    const MutexLock lock(mutex_);
-    if (std::exchange(has_told_of_log_, true)) return;
-  }
-  tell(Event::Level::warning, "log.failed", written.error().message());
+  (void)append_anyway({.type = RecordType::undone, .step = std::string(step), .number = number});
 }
 
-Status Operation::let_go(std::string_view step, std::uint32_t number) {
-  const MutexLock lock(mutex_);
-  return append({.type = RecordType::undone, .step = std::string(step), .number = number},
-                Durability::process);
+std::uint32_t Operation::found(std::string_view step, Fields fields) {
+  std::uint32_t number = 0;
+  {
+    const MutexLock lock(mutex_);
+    number = next_number_++;
+  }
+  (void)append_anyway({.type = RecordType::intent,
+                       .step = std::string(step),
+                       .number = number,
+                       .fields = std::move(fields)});
+  return number;
+}
+
+void Operation::found_done(std::string_view step, std::uint32_t number) {
+  (void)append_anyway({.type = RecordType::done, .step = std::string(step), .number = number});
+}
+
+// False if the log cannot be written. Nothing can be appended to it from then on.
+bool Operation::append_anyway(Record record) {
+  Status written;
+  {
+    const MutexLock lock(mutex_);
+    written = append(record, Durability::process);
+    if (written) return true;
+    unwritten_.push_back(std::move(record));
+    if (unwritten_.size() > 1) return false;  // Once is enough.
+  }
+  tell(Event::Level::warning, "log.failed", written.error().message());
+  return false;
+}
+
+Result<Operation::SharedLock> Operation::lock_shared(const Ctx& ctx, std::string name) {
+  {
+    const MutexLock lock(mutex_);
+    if (kept_.contains(name)) return SharedLock{.name = std::move(name)};
+  }
+  HAWSER_TRY_ASSIGN(std::unique_ptr<NamedLock> lock, journal().lock(ctx, name));
+  return SharedLock{.name = std::move(name), .lock = std::move(lock)};
+}
+
+void Operation::let_go(std::string_view step, std::uint32_t number, SharedLock lock) {
+  const bool is_written =
+      append_anyway({.type = RecordType::undone, .step = std::string(step), .number = number});
+  if (is_written || !lock.lock) return;
+  const MutexLock guard(mutex_);
+  kept_.emplace(std::move(lock.name), std::move(lock.lock));
 }
 
 Status Operation::mark(RecordType type, std::string_view step, Fields fields) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -35,17 +36,31 @@ class Operation {
 
   // --- the log ----------------------------------------------------------------------------------
 
-  // What the log says, with all that was appended here.
+  // What the log says, with all that was appended here, or was to be by an undo.
   Result<LogState> state() const;
 
   // Announces a step. Nothing may be changed on the host before this returned its number.
   Result<std::uint32_t> intent(std::string_view step, Fields fields);
   Status done(std::string_view step, std::uint32_t number, Fields fields = {});
   Status failed(std::string_view step, std::uint32_t number, const Error& error);
-  // Undoing goes on when the log cannot be written: undoing twice does no harm.
+  // Undoing goes on when the log cannot be written, which is told of: undoing twice does no harm.
   void undone(std::string_view step, std::uint32_t number);
-  // The same of what is shared: others take us for a user of it until this is written.
-  Status let_go(std::string_view step, std::uint32_t number);
+  // The same of what is found to be there while undoing, and of what is found to be done.
+  std::uint32_t found(std::string_view step, Fields fields);
+  void found_done(std::string_view step, std::uint32_t number);
+
+  // --- what is shared with other attachments ----------------------------------------------------
+
+  // Held by whoever decides about it, over all processes. Empty if this operation keeps it anyway.
+  struct SharedLock {
+    std::string name{};
+    std::unique_ptr<NamedLock> lock{};
+  };
+  // Errors: those of Journal::lock().
+  Result<SharedLock> lock_shared(const Ctx& ctx, std::string name);
+  // As undone(). Others take us for a user of it until it is written: if it cannot be, nobody else
+  // decides before this operation has ended, and its log is gone or has been left for a recovery.
+  void let_go(std::string_view step, std::uint32_t number, SharedLock lock);
 
   // Begin, commit and abort: on disk before they return.
   Status mark(RecordType type, std::string_view step, Fields fields = {});
@@ -67,6 +82,7 @@ class Operation {
  private:
   Operation(Environment environment, std::string id, std::unique_ptr<LogFile> log);
   Status append(Record record, Durability durability) HAWSER_REQUIRES(mutex_);
+  bool append_anyway(Record record);
 
   const Environment environment_;
   const std::string id_;
@@ -75,7 +91,8 @@ class Operation {
   std::unique_ptr<LogFile> log_ HAWSER_GUARDED_BY(mutex_);
   std::uint32_t next_number_ HAWSER_GUARDED_BY(mutex_) = 1;
   bool is_forgotten_ HAWSER_GUARDED_BY(mutex_) = false;
-  bool has_told_of_log_ HAWSER_GUARDED_BY(mutex_) = false;  // Once is enough.
+  std::vector<Record> unwritten_ HAWSER_GUARDED_BY(mutex_){};  // Of an undo. Comes after the log.
+  std::map<std::string, std::unique_ptr<NamedLock>> kept_ HAWSER_GUARDED_BY(mutex_){};
   std::vector<std::string> warnings_ HAWSER_GUARDED_BY(mutex_){};
 };
 

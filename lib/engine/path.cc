@@ -277,7 +277,8 @@ Status finish_scan(const Ctx& ctx, Operation& operation, const DeviceEntry& entr
     if (!scanned && !is_lost) return scanned;
     HAWSER_TRY(ctx.check());
   }
-  return operation.done(step::kDevice, entry.number);
+  operation.found_done(step::kDevice, entry.number);
+  return ok();
 }
 
 Status finish_scans(const Ctx& ctx, Operation& operation) {

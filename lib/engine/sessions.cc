@@ -20,9 +20,9 @@ constexpr std::int64_t kLateLoginMs = 20'000;
 // A login to a session that is there is answered at once, if iscsid answers at all.
 constexpr std::int64_t kUnsettledMs = 5000;
 
-Result<std::unique_ptr<NamedLock>> lock_session(const Ctx& ctx, Operation& operation,
-                                                const SessionKey& key) {
-  return operation.journal().lock(ctx, "session " + to_string(key));
+Result<Operation::SharedLock> lock_session(const Ctx& ctx, Operation& operation,
+                                           const SessionKey& key) {
+  return operation.lock_shared(ctx, "session " + to_string(key));
 }
 
 Result<std::optional<Session>> find_session(const Ctx& ctx, Operation& operation,
@@ -370,7 +370,7 @@ Status release_session(const Ctx& ctx, Operation& operation, const SessionEntry&
     HAWSER_TRY_ASSIGN(const Sight sight, watch.look(ctx));
     HAWSER_TRY_ASSIGN(const Verdict verdict, judge(ctx, operation, entry, sight, until_ms));
     if (verdict == Verdict::wait) {
-      lock.reset();
+      lock.lock.reset();
       Status waited = operation.host().pause(ctx, kLoginLookInterval);
       if (waited) continue;
       return std::move(waited).error().with("login to " + to_string(entry.key) +
@@ -387,7 +387,8 @@ Status release_session(const Ctx& ctx, Operation& operation, const SessionEntry&
             .with("session " + std::to_string(sight.session->sid));
       }
     }
-    return operation.let_go(step::kSession, entry.number);
+    operation.let_go(step::kSession, entry.number, std::move(lock));
+    return ok();
   }
 }
 

@@ -83,7 +83,7 @@ Status take_map(const Ctx& ctx, Operation& operation, const std::string& uuid,
 Status announce(const Ctx& ctx, Operation& operation, const Footprint& footprint) {
   HAWSER_TRY_ASSIGN(LogState state, operation.state());
   for (const std::string& uuid : footprint.map_uuids) {
-    if (!state.has_map(uuid)) HAWSER_TRY(operation.intent(step::kMap, {{"uuid", uuid}}));
+    if (!state.has_map(uuid)) operation.found(step::kMap, {{"uuid", uuid}});
   }
   if (!state.wwids_before) return ok();
   for (const ScsiDevice& device : footprint.devices) {
@@ -92,7 +92,7 @@ Status announce(const Ctx& ctx, Operation& operation, const Footprint& footprint
       continue;
     const auto& shared = footprint.shared_map_uuids;
     if (std::find(shared.begin(), shared.end(), map_uuid_of(wwid)) != shared.end()) continue;
-    HAWSER_TRY(operation.intent(step::kWwid, {{"wwid", wwid}}));
+    operation.found(step::kWwid, {{"wwid", wwid}});
     HAWSER_TRY_ASSIGN(state, operation.state());  // All of them may have this one.
   }
   return ok();

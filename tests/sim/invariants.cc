@@ -317,7 +317,9 @@ bool Invariants::may_be_forced() const {
 // open.
 void Invariants::check_data() const {
   const SimWorld& world = scene_.world;
-  for (const auto& [unit, node] : handed_out_) {
+  for (const auto& handed_out : handed_out_) {
+    const std::string& unit = handed_out.first;
+    const std::string& node = handed_out.second;
     const bool is_there =
         world.devices.contains(node) ||
         std::any_of(world.maps.begin(), world.maps.end(), [&](const auto& map) {

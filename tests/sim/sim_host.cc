@@ -354,6 +354,8 @@ Status SimHost::remove_device(const Ctx& ctx, const ScsiDevice& device) {
 Status SimHost::probe(const Ctx& ctx, const ScsiDevice& device) {
   HAWSER_TRY(enter(ctx));
   HAWSER_TRY(faults_.look());
+  if (!world_.devices.contains(device.name))
+    return Error(Errc::not_found, device.name + " is gone");
   if (!world_.sessions.contains(device.sid) || world_.is_dead(device.sid)) {
     return Error(Errc::unavailable, device.name + " is blocked");
   }
