@@ -252,7 +252,7 @@ class Watch {
     sight.is_awaited = entry_.progress == Progress::intended && host.uptime_ms() < until_ms_;
     HAWSER_TRY_ASSIGN(sight.session, find_session(ctx, operation_, entry_));
     if (sight.session || !sight.is_awaited) return sight;
-    HAWSER_TRY_ASSIGN(sight.is_in_flight, host.login_in_flight(ctx));
+    HAWSER_TRY_ASSIGN(sight.is_in_flight, host.login_in_flight(ctx, entry_.key.target));
     // Again: the login may have ended in between.
     HAWSER_TRY_ASSIGN(sight.session, find_session(ctx, operation_, entry_));
     return sight;

@@ -92,8 +92,9 @@ class Host {
   // iscsi_status where iscsid gave one.
   virtual Result<Session> login(const Ctx& ctx, const LoginRequest& request) = 0;
 
-  // True if iscsid is still trying a first login, ours or anybody's.
-  virtual Result<bool> login_in_flight(const Ctx& ctx) = 0;
+  // True if iscsid is still trying a first login, ours or anybody's, or is at work on a session to
+  // the target, which is not whole meanwhile.
+  virtual Result<bool> login_in_flight(const Ctx& ctx, const std::string& target) = 0;
 
   // Returns once the session is gone from sysfs. A session that is not there is success.
   virtual Status logout(const Ctx& ctx, std::uint32_t sid) = 0;

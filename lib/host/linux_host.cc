@@ -117,7 +117,16 @@ Result<std::vector<Session>> LinuxHost::sessions_to(const Ctx& ctx, const std::s
 
 Result<std::optional<Session>> LinuxHost::session(const Ctx& ctx, std::uint32_t sid) {
   HAWSER_TRY(ctx.check());
-  return iscsi_.session(sid);
+  const Ctx taking_over_ctx = ctx.within(kTakeOverBudget);
+  for (;;) {
+    HAWSER_TRY_ASSIGN(const std::optional<Session> session, iscsi_.session(sid));
+    if (session || !iscsi_.exists(sid)) return session;
+    const Status paused = hawser::pause(taking_over_ctx, kDeviceTick);
+    if (paused) continue;
+    HAWSER_TRY(ctx.check());
+    return Error(Errc::unavailable, "session " + std::to_string(sid) +
+                                        " is there, but iscsid has not made its connection again");
+  }
 }
 
 Result<std::optional<Session>> LinuxHost::find_session(const LoginRequest& request) const {
@@ -144,7 +153,11 @@ Result<Session> LinuxHost::login(const Ctx& ctx, const LoginRequest& request) {
                         request.chap, [&] { return find_session(request); });
 }
 
-Result<bool> LinuxHost::login_in_flight(const Ctx& ctx) { return iscsid_.login_in_flight(ctx); }
+Result<bool> LinuxHost::login_in_flight(const Ctx& ctx, const std::string& target) {
+  HAWSER_TRY_ASSIGN(const bool is_logging_in, iscsid_.login_in_flight(ctx));
+  if (is_logging_in) return true;
+  return iscsi_.has_unfinished(target);
+}
 
 Status LinuxHost::logout(const Ctx& ctx, std::uint32_t sid) {
   const auto is_gone = [&]() -> Result<bool> {

@@ -32,7 +32,7 @@ class LinuxHost final : public Host {
   Result<std::vector<Session>> sessions_to(const Ctx& ctx, const std::string& target) override;
   Result<std::optional<Session>> session(const Ctx& ctx, std::uint32_t sid) override;
   Result<Session> login(const Ctx& ctx, const LoginRequest& request) override;
-  Result<bool> login_in_flight(const Ctx& ctx) override;
+  Result<bool> login_in_flight(const Ctx& ctx, const std::string& target) override;
   Status logout(const Ctx& ctx, std::uint32_t sid) override;
   Status set_recovery_timeout(const Ctx& ctx, std::uint32_t sid,
                               std::chrono::seconds timeout) override;

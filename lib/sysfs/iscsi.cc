@@ -115,6 +115,19 @@ Result<std::vector<Session>> IscsiSysfs::sessions_to(const std::string& target) 
   return sessions;
 }
 
+bool IscsiSysfs::exists(std::uint32_t sid) const { return sysfs_.exists(session_dir(sid)); }
+
+Result<bool> IscsiSysfs::has_unfinished(const std::string& target) const {
+  HAWSER_TRY_ASSIGN(const std::vector<std::uint32_t> sids, this->sids());
+  for (const std::uint32_t sid : sids) {
+    const Result<std::string> name = sysfs_.attribute(session_dir(sid) + "targetname");
+    if (!name || *name != target) continue;
+    HAWSER_TRY_ASSIGN(const std::optional<Session> whole, session(sid));
+    if (!whole && exists(sid)) return true;
+  }
+  return false;
+}
+
 // What whoever made the session wrote, or, if that was a name, whom it is connected to.
 std::string IscsiSysfs::address(const std::string& connection, const std::string& written) const {
   std::string numeric = normalised(written);
@@ -128,7 +141,7 @@ std::string IscsiSysfs::address(const std::string& connection, const std::string
 Result<std::optional<Session>> IscsiSysfs::session(std::uint32_t sid) const {
   const std::string number = std::to_string(sid);
   const std::string connection = "class/iscsi_connection/connection" + number + ":0/";
-  if (!sysfs_.exists(session_dir(sid))) return std::optional<Session>{};
+  if (!exists(sid)) return std::optional<Session>{};
   Reader reader(sysfs_, session_dir(sid));
   Session session{.sid = sid};
   session.host_no = reader.host_number();
@@ -143,7 +156,7 @@ Result<std::optional<Session>> IscsiSysfs::session(std::uint32_t sid) const {
   // are what the kernel says of a connection that is one or the other.
   const Error& error = reader.status().error();
   const bool is_passing = error.code() == Errc::not_found || error.sys_errno() == ENOTCONN ||
-                          error.sys_errno() == EINVAL || !sysfs_.exists(session_dir(sid)) ||
+                          error.sys_errno() == EINVAL || !exists(sid) ||
                           session.state == SessionState::free;
   if (is_passing) return std::optional<Session>{};
   return error;

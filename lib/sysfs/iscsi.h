@@ -26,8 +26,13 @@ class IscsiSysfs {
   // Those to one target. Of all others, which a host may have many of, only the name is read.
   Result<std::vector<Session>> sessions_to(const std::string& target) const;
 
-  // nullopt if it is not there, or just vanishing.
+  // nullopt if it is not there, or not whole: just vanishing, or iscsid is making it, or, after it
+  // was restarted itself, its connection anew.
   Result<std::optional<Session>> session(std::uint32_t sid) const;
+
+  bool exists(std::uint32_t sid) const;
+  // Whether one to the target is there that is not whole. One that has no name yet is nobody's.
+  Result<bool> has_unfinished(const std::string& target) const;
 
   // Written through sysfs, the value survives a restart of iscsid.
   Status set_recovery_timeout(std::uint32_t sid, std::chrono::seconds timeout) const;

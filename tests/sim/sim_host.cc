@@ -187,7 +187,7 @@ bool SimHost::is_in_flight(std::uint32_t sid) const {
                      [&](const SimLogin& login) { return login.session.sid == sid; });
 }
 
-Result<bool> SimHost::login_in_flight(const Ctx& ctx) {
+Result<bool> SimHost::login_in_flight(const Ctx& ctx, const std::string& /*target*/) {
   HAWSER_TRY(enter(ctx));
   HAWSER_TRY(faults_.look());
   return !world_.logins_in_flight.empty();

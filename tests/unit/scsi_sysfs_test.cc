@@ -127,6 +127,17 @@ TEST_F(ScsiSysfsTest, a_session_that_is_half_there_is_left_out) {
   EXPECT_TRUE(iscsi_.sessions()->empty());
 }
 
+TEST_F(ScsiSysfsTest, a_session_whose_connection_is_made_anew_is_there_and_not_whole) {
+  EXPECT_FALSE(*iscsi_.has_unfinished("iqn.x"));
+
+  std::filesystem::remove_all(tree_.path("class/iscsi_connection/connection1:0"));
+
+  EXPECT_FALSE(*iscsi_.session(1));
+  EXPECT_TRUE(iscsi_.exists(1));
+  EXPECT_TRUE(*iscsi_.has_unfinished("iqn.x"));
+  EXPECT_FALSE(*iscsi_.has_unfinished("iqn.y"));
+}
+
 TEST_F(ScsiSysfsTest, nonsense_in_an_attribute_is_an_error_that_names_it) {
   tree_.write("class/iscsi_connection/connection1:0/persistent_port", "99999\n");
   const auto sessions = iscsi_.sessions();
