@@ -107,15 +107,6 @@ bounded_job() {
   plant
   return 1
 }
-# ended_within SECONDS JOB
-ended_within() {
-  local n
-  for ((n = $1 * 10; n > 0; n--)); do
-    kill -0 "$2" 2>/dev/null || return 0
-    nap
-  done
-  return 1
-}
 # device_works DEVICE VOLUME: what is written is read back, and is on the target.
 device_works() {
   write_pattern "$1" 1 && read_pattern "$1" && cmp -s -n 1048576 /run/pattern "/dev/shm/volume$2.img"

@@ -19,13 +19,7 @@ prepare_crashes() {
   load loop
   make_portals 4
   make_target "$TARGET"
-  # On a loop device, since a target reads the size of a block device anew each time.
-  truncate -s "${MIB}M" /dev/shm/volume.img
-  loop=$(losetup -f --show /dev/shm/volume.img)
-  mkdir -p /sys/kernel/config/target/core/fileio_0/volume
-  echo "fd_dev_name=$loop" >/sys/kernel/config/target/core/fileio_0/volume/control
-  serial_of volume >/sys/kernel/config/target/core/fileio_0/volume/wwn/vpd_unit_serial
-  echo 1 >/sys/kernel/config/target/core/fileio_0/volume/enable
+  make_loop_lun volume $MIB
   make_lun neighbour 16
   make_lun companion 16
   add_lun "$TARGET" 1 volume
@@ -43,8 +37,6 @@ prepare_crashes() {
   check "undisturbed nothing is left" nothing_left
 }
 MIB=32 GROWN_MIB=40
-
-set_size() { truncate -s "$1M" /dev/shm/volume.img && losetup -c "$loop"; }
 
 # lun N PORTAL...: the arguments of hawser that name LUN N by these portals.
 lun() {

@@ -56,6 +56,16 @@ wait_until() {
 exec {never}<> <(:)
 nap() { read -r -t 0.1 -u "$never" || true; }
 
+# ended_within SECONDS JOB
+ended_within() {
+  local n
+  for ((n = $1 * 10; n > 0; n--)); do
+    kill -0 "$2" 2>/dev/null || return 0
+    nap
+  done
+  return 1
+}
+
 # listens NAME: whether somebody has an abstract socket of that name.
 listens() { [[ $(</proc/net/unix) == *"$1"* ]]; }
 
@@ -220,11 +230,25 @@ wwid_of() {
 
 # make_lun NAME SIZE_MIB [SERIAL]: a backing file, exported by add_lun.
 make_lun() {
+  truncate -s "${2}M" "/dev/shm/$1.img"
+  make_store "$1" "fd_dev_name=/dev/shm/$1.img,fd_dev_size=$(($2 * 1048576))" "${3:-$(serial_of "$1")}"
+}
+# make_loop_lun NAME SIZE_MIB: one that can have another size, since a target reads that of a block device anew
+# each time. Sets loop and backing.
+make_loop_lun() {
+  backing=/dev/shm/$1.img
+  truncate -s "${2}M" "$backing"
+  loop=$(losetup -f --show "$backing")
+  make_store "$1" "fd_dev_name=$loop" "$(serial_of "$1")"
+}
+# set_size MIB: of the unit that make_loop_lun made last.
+set_size() { truncate -s "${1}M" "$backing" && losetup -c "$loop"; }
+# make_store NAME CONTROL SERIAL
+make_store() {
   local store=/sys/kernel/config/target/core/fileio_0/$1
   mkdir -p "$store"
-  truncate -s "${2}M" "/dev/shm/$1.img"
-  echo "fd_dev_name=/dev/shm/$1.img,fd_dev_size=$(($2 * 1048576))" >"$store/control"
-  echo "${3:-$(serial_of "$1")}" >"$store/wwn/vpd_unit_serial"
+  echo "$2" >"$store/control"
+  echo "$3" >"$store/wwn/vpd_unit_serial"
   echo 1 >"$store/enable"
 }
 

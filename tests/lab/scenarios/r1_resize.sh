@@ -4,18 +4,10 @@
 # Keeps: R1
 load loop
 
-# The volume lies on a loop device: a target reads the size of a block device anew each time.
 make_portals 3
-truncate -s 64M /dev/shm/volume.img
-loop=$(losetup -f --show /dev/shm/volume.img)
-store=/sys/kernel/config/target/core/fileio_0/volume
-mkdir -p "$store"
-echo "fd_dev_name=$loop" >"$store/control"
-echo 0123456789abcdef0123456789abcdef >"$store/wwn/vpd_unit_serial"
-echo 1 >"$store/enable"
+make_loop_lun volume 64
 make_target "$TARGET"
 add_lun "$TARGET" 1 volume
-set_size() { truncate -s "$1M" /dev/shm/volume.img && losetup -c "$loop"; }
 
 size_of() { echo $(($(<"/sys/block/${path#/dev/}/size") / 2048)); }
 slaves() { ls "/sys/block/${path#/dev/}/slaves" | wc -l; }

@@ -4,27 +4,30 @@
 make_storage 4
 start_daemons udevd iscsid multipathd
 take_snapshot
+# The kernel loses a signal, even this one, that comes while iscsid makes a session: iscsi_host_remove() of Linux'
+# drivers/scsi/libiscsi.c flushes what is pending. Nothing ends that iscsid any more; it goes on as if nothing was.
 restart_iscsid() {
   kill -KILL $iscsid_pid
-  wait $iscsid_pid || true
-  start_iscsid
+  if ended_within 10 $iscsid_pid; then start_iscsid; else say "the kernel lost the signal: this iscsid stays"; fi
 }
-timeouts() { cat /sys/class/iscsi_session/session*/recovery_tmo | sort -u | tr '\n' ' '; }
+# timeouts SID...
+timeouts() { printf '/sys/class/iscsi_session/session%s/recovery_tmo\n' "$@" | xargs cat | sort -u | tr '\n' ' '; }
+sids_in_use() { field '.paths[] | select(.state == "active").sid' "${1:-/run/out}"; }
 logged_in() { [ "$(cat /sys/class/iscsi_session/*/state | grep -c LOGGED_IN)" -eq "$1" ]; }
 
 expect_exit 0 hawser attach --json $(volume)
-id=$(field .id) path=$(field .path)
+id=$(field .id) path=$(field .path) sids=$(sids_in_use)
 check "all four paths are active" equal "$(field '[.paths[]|select(.state=="active")]|length')" 4
-check "the sessions have our time-out" equal "$(timeouts)" "5 "
+check "the sessions have our time-out" equal "$(timeouts $sids)" "5 "
 restart_iscsid
 check "all sessions are there after the restart" wait_until 30 logged_in 4
-check "with our time-out" equal "$(timeouts)" "5 "
+check "with our time-out" equal "$(timeouts $sids)" "5 "
 portal_down 2
 write_pattern "$path" 8
 check "I/O goes on over the others when one is lost" read_pattern "$path"
 portal_up 2
 check "the new iscsid logs in again" wait_until 60 logged_in 4
-check "and the time-out is ours" equal "$(timeouts)" "5 "
+check "and the time-out is ours" equal "$(timeouts $sids)" "5 "
 expect_exit 0 hawser detach --json "$id"
 check "nothing is left" nothing_left
 
@@ -48,12 +51,12 @@ for delay in 0.1 0.3; do
   wait $attach || status=$?
   say "iscsid was restarted $delay s into the attach, which ended with $status: $(head -c 300 /run/attached)"
   if [ $status -eq 0 ]; then
-    check "the sessions have our time-out" equal "$(timeouts)" "5 "
+    check "the sessions in use have our time-out" equal "$(timeouts $(sids_in_use /run/attached))" "5 "
     expect_exit 0 hawser detach --json "$(field .id /run/attached)"
   elif [ $status -eq 2 ]; then
     expect_exit 0 hawser recover --json
   fi
-  if ! wait_until 20 differences >/run/differences; then
+  if ! nothing_left; then
     check "nothing is left but what has no target" equal "$(grep -c '^[<>]' /run/differences)" "$(nameless)"
     cp /run/after /run/before
   fi
