@@ -100,12 +100,12 @@ class HAWSER_API Client {
   ///
   /// @blocks  Up to ctx.deadline, and then up to 30 s to undo.
   /// @errors  invalid_argument, permission_denied (not root; with Stage::identify: the target
-  ///          exports the unit read-only), unavailable (no portal could be used; see
-  ///          Error::paths()), unauthenticated, identity_mismatch (not the unit that was expected
-  ///          or attached before, or another unit shows the same WWID), unsupported (this iscsid,
-  ///          or no multipath in the kernel), busy (somebody uses a device that stands in the way,
-  ///          or the unit is attached under another id), deadline_exceeded, cancelled, io,
-  ///          internal.
+  ///          exports the unit read-only), not_found (no target shows the LUN), unavailable (no
+  ///          portal could be used; see Error::paths()), unauthenticated, identity_mismatch (not
+  ///          the unit that was expected or attached before, or another unit shows the same WWID),
+  ///          unsupported (this iscsid, or no multipath in the kernel), busy (somebody uses a
+  ///          device that stands in the way, or the unit is attached under another id),
+  ///          deadline_exceeded, cancelled, io, internal.
   /// @outcome unchanged, unless the undo failed as well; then unknown, see recover().
   Result<Attachment> attach(const Ctx& ctx, const VolumeSpec& spec, const AttachOptions& options);
 

@@ -1,4 +1,4 @@
-"""What the campaigns share: arguments, and what their figures depend on."""
+"""What the campaigns and the soak share: arguments, and what their figures depend on."""
 import argparse
 import os
 import pathlib
@@ -30,6 +30,14 @@ def positive(text):
 
 def output_of(*command):
     return subprocess.run(command, cwd=TREE, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+
+
+def build(groups, targets):
+    """The release build, with what is missing of the packages of these groups installed."""
+    subprocess.run([TREE / "tools/setup", *groups], check=True)
+    subprocess.run(["cmake", "--preset", "release", "-DHAWSER_BUILD_TESTS=ON"], cwd=TREE, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(["cmake", "--build", "--preset", "release", "--target", *targets], cwd=TREE, check=True,
+                   stdout=subprocess.DEVNULL)
 
 
 def version_of(package):

@@ -31,5 +31,5 @@ boot() {
     init="$here/tests/lab/guest/init.sh" LAB_MACHINE=uml LAB_TESTS="$here/tests/lab" LAB_BUILD="$built" \
     LAB_RESULTS="$dir" LAB_MODULES=/usr/lib/uml/modules LAB_SCENARIO="$name" LAB_SLOWNESS=$slowness \
     LAB_FAULT="${LAB_FAULT:-}" LAB_CYCLES="${LAB_CYCLES:-}" LAB_SUBJECT="${LAB_SUBJECT:-}" LAB_BOUND="${LAB_BOUND:-}" \
-    LAB_CRASH="${LAB_CRASH:-}"
+    LAB_CRASH="${LAB_CRASH:-}" LAB_SOAK="${LAB_SOAK:-}"
 }
