@@ -53,26 +53,36 @@ Error at_risk(const Error& cause, const std::string& doing) {
   return Error(Errc::data_at_risk, doing + ": " + cause.message()).with(Stage::flush);
 }
 
-// Device-mapper does not take back a path that failed, and without multipathd nobody does. It is
-// compared first: what answers may be another unit by now.
+// What answers may be another unit by now.
+Status scan_anew(const Ctx& ctx, Host& host, const LogState& state, const ScsiDevice& device) {
+  HAWSER_TRY(host.rescan(ctx, device));
+  HAWSER_TRY_ASSIGN(const std::optional<ScsiDevice> now, host.find_device(ctx, device.dev));
+  if (!now) return Error(Errc::not_found, device.name + " is gone");
+  if (same_unit(now->identity, state.identity)) return ok();
+  return Error(Errc::identity_mismatch, device.name + " shows another unit now");
+}
+
+// Device-mapper does not take back a path that failed, and without multipathd nobody does.
 Status put_back(const Ctx& ctx, Operation& operation, const LogState& state, const Map& map,
                 const ScsiDevice& device) {
-  Host& host = operation.host();
-  HAWSER_TRY(host.rescan(ctx, device));
-  HAWSER_TRY_ASSIGN(const std::vector<ScsiDevice> devices, host.devices(ctx, device.sid));
-  const auto now = std::find_if(devices.begin(), devices.end(),
-                                [&](const ScsiDevice& d) { return d.dev == device.dev; });
-  if (now == devices.end()) return Error(Errc::not_found, device.name + " is gone");
-  if (!same_unit(now->identity, state.identity)) {
-    return Error(Errc::identity_mismatch, device.name + " shows another unit now");
-  }
+  HAWSER_TRY(scan_anew(ctx, operation.host(), state, device));
   operation.tell(Event::Level::info, "path.back", device.name + " answers again");
-  return host.reinstate_path(ctx, map.uuid, device.dev);
+  return operation.host().reinstate_path(ctx, map.uuid, device.dev);
+}
+
+Status prove_device(const Ctx& ctx, Host& host, const LogState& state, const ScsiDevice& device) {
+  Status answers = host.probe(ctx.within(kProbeBudget), device);
+  if (answers) return answers;
+  // A disk that was scanned while the target did not show the unit has no size, for good.
+  HAWSER_TRY_ASSIGN(const std::optional<ScsiDevice> now, host.find_device(ctx, device.dev));
+  if (!now || now->sectors > 0) return answers;
+  HAWSER_TRY(scan_anew(ctx, host, state, device));
+  return host.probe(ctx.within(kProbeBudget), device);
 }
 
 Status prove_path(const Ctx& ctx, Operation& operation, const LogState& state,
                   const std::optional<Map>& map, const ScsiDevice& device) {
-  HAWSER_TRY(operation.host().probe(ctx.within(kProbeBudget), device));
+  HAWSER_TRY(prove_device(ctx, operation.host(), state, device));
   if (!map) return ok();
   // The path may have failed since the map was looked at, and be back for the probe.
   HAWSER_TRY_ASSIGN(const std::optional<Map> now, operation.host().find_map(ctx, map->uuid));

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/crc32c.h"
 #include "engine/access.h"
 #include "engine/mend.h"
 #include "engine/path.h"
@@ -126,6 +127,20 @@ Result<std::unique_ptr<Operation>> open_attached(const Ctx& ctx, const Environme
   return Error(Errc::not_found, id + " was attached before the last reboot: attach it anew");
 }
 
+namespace {
+
+// A multipathd that takes a bare disk into a map after all writes its WWID down. An entry that was
+// not there before is to go with the disk.
+Status announce_wwid(Operation& operation) {
+  HAWSER_TRY_ASSIGN(const LogState state, operation.state());
+  if (state.wwid.empty() || !state.wwids_before || state.has_wwid(state.wwid)) return ok();
+  if (state.wwids_before->contains(crc32c(state.wwid))) return ok();
+  operation.found(step::kWwid, {{"wwid", state.wwid}});
+  return ok();
+}
+
+}  // namespace
+
 Result<std::vector<std::string>> dismantle(const Ctx& ctx, Operation& operation,
                                            const LogState& state) {
   HAWSER_TRY_ASSIGN(const std::string boot_id, operation.host().boot_id());
@@ -136,6 +151,7 @@ Result<std::vector<std::string>> dismantle(const Ctx& ctx, Operation& operation,
     // What a scan under way brings after the devices were deleted would stay.
     scanned = finish_scans(state.is_forced ? ctx.within(ctx.left() / 2) : ctx, operation);
     if (!state.is_forced) HAWSER_TRY(scanned);
+    HAWSER_TRY(announce_wwid(operation));
     const Look look = [&](const Ctx& look_ctx) {
       return unit_footprint(look_ctx, operation, state);
     };
@@ -145,7 +161,8 @@ Result<std::vector<std::string>> dismantle(const Ctx& ctx, Operation& operation,
   }
   Status rest = is_this_boot ? undo_read_only(ctx, operation, state) : ok();
   if (rest || state.is_forced) {
-    Status undone = undo_on_disk(ctx, operation, state);
+    HAWSER_TRY_ASSIGN(const LogState now, operation.state());
+    Status undone = undo_on_disk(ctx, operation, now);
     if (rest) rest = std::move(undone);
   }
   if (rest) rest = std::move(released);

@@ -132,7 +132,8 @@ TEST(DetachSimTest, a_disk_that_is_another_unit_now_is_never_touched) {
   EXPECT_EQ(world.sessions.size(), 1U);  // It has a device that is not ours.
 }
 
-// Its page cache is not that of the map.
+// Its page cache is not that of the map; and what multipathd wrote down goes with it.
+// Keeps: R4
 TEST(DetachSimTest, a_bare_disk_that_multipathd_made_a_map_of_is_flushed_itself) {
   SimWorld world = sim_world();
   attach_in_good_weather(world, sim_spec(1), {.multipath = Multipath::off});
@@ -144,9 +145,11 @@ TEST(DetachSimTest, a_bare_disk_that_multipathd_made_a_map_of_is_flushed_itself)
                       .target_type = "multipath",
                       .table = simple_table({disk.dev}),
                       .paths = {{.dev = disk.dev, .is_active = true}}};
+  world.wwids.insert(wwid_of(disk.identity));
 
   detach_in_good_weather(world, attachment_id(sim_spec(1)));
 
+  EXPECT_EQ(world.picture(), sim_world().picture());
   EXPECT_EQ(world.flushed_nodes, (std::set<std::string>{"dm-0", disk.name}));
 }
 
@@ -233,6 +236,21 @@ TEST(DetachSimTest, a_path_that_comes_back_within_the_deadline_is_flushed_throug
   const Result<DetachReport> done = detach_once(start.world, start.id);
   ASSERT_TRUE(done) << done.error().message();
   EXPECT_TRUE(done->flushed);
+  EXPECT_TRUE(start.world.dirty.empty());
+  EXPECT_EQ(start.world.picture(), start.before.picture());
+}
+
+// Scanned while the target did not show the unit, a disk has no size, and nobody scans it again. A
+// multipathd that is started then removes the map.
+// Keeps: D4
+TEST(DetachSimTest, disks_that_lost_their_size_are_scanned_anew) {
+  Attached start = attached(sim_world(), sim_spec(4), {});
+  for (auto& [name, device] : start.world.devices)
+    device.sectors = 0;
+  start.world.maps.clear();
+
+  detach_in_good_weather(start.world, start.id);
+
   EXPECT_TRUE(start.world.dirty.empty());
   EXPECT_EQ(start.world.picture(), start.before.picture());
 }

@@ -354,12 +354,13 @@ Status SimHost::remove_device(const Ctx& ctx, const ScsiDevice& device) {
 Status SimHost::probe(const Ctx& ctx, const ScsiDevice& device) {
   HAWSER_TRY(enter(ctx));
   HAWSER_TRY(faults_.look());
-  if (!world_.devices.contains(device.name))
-    return Error(Errc::not_found, device.name + " is gone");
+  const auto known = world_.devices.find(device.name);
+  if (known == world_.devices.end()) return Error(Errc::not_found, device.name + " is gone");
   if (!world_.sessions.contains(device.sid) || world_.is_dead(device.sid)) {
     return Error(Errc::unavailable, device.name + " is blocked");
   }
   if (world_.unit_behind(device).empty()) return Error(Errc::io, "nothing answers");
+  if (known->second.sectors == 0) return Error(Errc::io, "it has no data");
   proven_ = world_.portal_changes;
   return ok();
 }
