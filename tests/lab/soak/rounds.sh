@@ -4,7 +4,7 @@
 
 FAULTS="nothing nothing nothing one-down two-down all-down loss refused delay iscsid-silent multipathd-restart unmapped"
 SOAK_PORTALS=4
-SOAK_WORKERS=4
+SOAK_WORKERS=2
 
 # prepare_soak SEED TARGETS LUNS_OF_EACH
 prepare_soak() {

@@ -1,5 +1,6 @@
 // One process that attaches, uses, grows and detaches many volumes at random for as long as it is
-// told, as a storage agent would over months. It knows what has to be on each of them.
+// told, as a storage agent would over months. It knows what has to be on each of them. What it
+// calls and what it is told of goes to standard error.
 //
 //   soak --seed N --workers N --portal HOST... --volume TARGET,LUN,LOOP,FILE...
 //
@@ -64,7 +65,8 @@ struct Volume {
   VolumeSpec spec{};
   std::string id{};
   bool is_known = true;  // Else a call failed in its middle, and what became of it has to be asked.
-  std::string device{};  // Where it is attached; empty: it is not.
+  bool is_attached = false;
+  std::string device{};  // Empty while it is attached in name only: somebody took away the map.
   std::uint64_t size = kSizeMin;
   std::uint64_t generation = 0;
   // What each block was last written with. Empty: never, or it is not known whether that arrived.
@@ -79,6 +81,13 @@ Block content_of(const Volume& volume, std::size_t block, std::uint64_t generati
   for (std::size_t i = 0; i < kBlockSize; ++i)
     content.bytes[i] = word[i % word.size()];
   return content;
+}
+
+void tell(const std::string& text) {
+  static std::mutex mutex;
+  const std::chrono::duration<double> now = kClock.now().time_since_epoch();
+  const std::lock_guard lock(mutex);
+  std::cerr << std::fixed << now.count() << ' ' << ::gettid() << ' ' << text << '\n';
 }
 
 // What happened since it was taken last. Thread-safe.
@@ -169,7 +178,7 @@ class Worker {
     for (Volume* volume : volumes_) {
       for (int n = 0; n < kTries && !is_detached(*volume); ++n) {
         if (!volume->is_known) settle(*volume);
-        if (volume->is_known && !volume->device.empty()) detach(*volume, false);
+        if (volume->is_known && volume->is_attached) detach(*volume, false);
       }
       if (!is_detached(*volume)) problem(*volume, "is not detached after all");
     }
@@ -188,9 +197,12 @@ class Worker {
     tally_.problem(volume.target + " lun " + std::to_string(volume.lun) + " " + text);
   }
 
+  auto call_for(const Volume& volume, const std::string& name, auto&& function) {
+    return call(name, volume.target + " lun " + std::to_string(volume.lun), function);
+  }
+
   // A call with a deadline: usually a generous one, sometimes far too short, or it is cancelled.
-  template <class F>
-  auto call(const std::string& name, F&& function) {
+  auto call(const std::string& name, const std::string& what, auto&& function) {
     auto budget = std::chrono::milliseconds(60s);
     std::optional<Canceller> canceller;
     if (can_stop_ && one_in(16)) budget = std::chrono::milliseconds(100 + below(3000));
@@ -198,7 +210,9 @@ class Worker {
     const Ctx ctx{.clock = kClock,
                   .deadline = kClock.now() + budget,
                   .stop = canceller ? canceller->token() : std::stop_token{}};
+    tell(name + " " + what);
     auto result = function(ctx);
+    tell(name + " " + what + ": " + (result ? "done" : result.error().message()));
     const auto late = std::max(kClock.now() - ctx.deadline, std::chrono::nanoseconds(0));
     tally_.count(name, result ? "done" : to_string(result.error().code()), late);
     return result;
@@ -206,7 +220,8 @@ class Worker {
 
   void step(Volume& volume) {
     if (!volume.is_known) return settle(volume);
-    if (volume.device.empty()) return attach(volume);
+    if (!volume.is_attached) return attach(volume);
+    if (volume.device.empty()) return one_in(2) ? attach(volume) : detach(volume, false);
     switch (below(16)) {
       case 0:
       case 1: return join(volume);
@@ -232,11 +247,12 @@ class Worker {
   void attach(Volume& volume) {
     AttachOptions options;
     if (one_in(10)) options.multipath = Multipath::required;
-    if (volume.device.empty() && one_in(10)) options.multipath = Multipath::off;
+    if (!volume.is_attached && one_in(10)) options.multipath = Multipath::off;
     if (one_in(4)) options.min_paths = 4;
     options.login_timeout = std::chrono::seconds(5 + below(10));
-    const auto attached =
-        call("attach", [&](const Ctx& ctx) { return client_.attach(ctx, volume.spec, options); });
+    const auto attached = call_for(volume, "attach", [&](const Ctx& ctx) {
+      return client_.attach(ctx, volume.spec, options);
+    });
     if (!attached) {
       const Error& error = attached.error();
       if (error.code() != Errc::not_found) take_error(volume, "attach", error);  // Else: unmapped.
@@ -244,33 +260,32 @@ class Worker {
       return;
     }
     if (attached->id != volume.id) problem(volume, "has got the id " + attached->id);
-    volume.device = attached->path;
-    check(volume);
+    take_device(volume, *attached);
   }
 
   void detach(Volume& volume, bool force) {
     if (one_in(2)) write_unsynced(volume);
-    const auto detached = call(
-        "detach", [&](const Ctx& ctx) { return client_.detach(ctx, volume.id, {.force = force}); });
+    const auto detached = call_for(volume, "detach", [&](const Ctx& ctx) {
+      return client_.detach(ctx, volume.id, {.force = force});
+    });
     if (!detached) return take_error(volume, "detach", detached.error());
     if (!detached->flushed || detached->data_at_risk || !detached->warnings.empty())
       volume.written = {};
     volume.is_known = detached->leftovers.empty();
-    volume.device.clear();
-    if (volume.is_known) set_size(volume, kSizeMin);
+    if (volume.is_known) take_detached(volume);
   }
 
   void join(Volume& volume) {
     const auto joined =
-        call("join", [&](const Ctx& ctx) { return client_.join(ctx, volume.id, {}); });
+        call_for(volume, "join", [&](const Ctx& ctx) { return client_.join(ctx, volume.id, {}); });
     if (!joined) return take_error(volume, "join", joined.error());
     check(volume);
   }
 
   void resize(Volume& volume) {
     if (volume.size < kSizeMax) set_size(volume, volume.size + kMiB);
-    const auto resized =
-        call("resize", [&](const Ctx& ctx) { return client_.resize(ctx, volume.id, {}); });
+    const auto resized = call_for(
+        volume, "resize", [&](const Ctx& ctx) { return client_.resize(ctx, volume.id, {}); });
     if (!resized) return take_error(volume, "resize", resized.error());
     if (resized->size_bytes != volume.size)
       problem(volume, "has " + std::to_string(resized->size_bytes) + " bytes, and not " +
@@ -279,10 +294,10 @@ class Worker {
   }
 
   void look_around() {
-    const auto listed = call("list", [&](const Ctx& ctx) { return client_.list(ctx); });
+    const auto listed = call("list", "", [&](const Ctx& ctx) { return client_.list(ctx); });
     if (!listed && !is_of_a_fault(listed.error().code()))
       tally_.problem("list: " + listed.error().message());
-    const auto seen = call("sessions", [&](const Ctx& ctx) { return client_.sessions(ctx); });
+    const auto seen = call("sessions", "", [&](const Ctx& ctx) { return client_.sessions(ctx); });
     if (!seen && !is_of_a_fault(seen.error().code()))
       tally_.problem("sessions: " + seen.error().message());
     recover();
@@ -290,25 +305,37 @@ class Worker {
 
   // While others attach and detach: what they work on is spared.
   void recover() {
-    const auto recovered = call("recover", [&](const Ctx& ctx) { return client_.recover(ctx); });
+    const auto recovered =
+        call("recover", "", [&](const Ctx& ctx) { return client_.recover(ctx); });
     if (!recovered && !is_of_a_fault(recovered.error().code()))
       tally_.problem("recover: " + recovered.error().message());
   }
 
   void settle(Volume& volume) {
     recover();
-    const auto shown = call("show", [&](const Ctx& ctx) { return client_.show(ctx, volume.id); });
+    const auto shown =
+        call_for(volume, "show", [&](const Ctx& ctx) { return client_.show(ctx, volume.id); });
     if (!shown && shown.error().code() == Errc::not_found) {
-      volume.is_known = true;
-      volume.device.clear();
-      set_size(volume, kSizeMin);
+      take_detached(volume);
     } else if (!shown) {
       take_error(volume, "show", shown.error());
-    } else if (shown->status == "attached") {
-      volume.is_known = true;
-      volume.device = shown->path;
-      check(volume);
+    } else if (shown->status == "attached" || shown->status == "stale") {
+      take_device(volume, *shown);
     }
+  }
+
+  void take_device(Volume& volume, const Attachment& attachment) {
+    volume.is_known = true;
+    volume.is_attached = true;
+    volume.device = attachment.path;
+    check(volume);
+  }
+
+  void take_detached(Volume& volume) {
+    volume.is_known = true;
+    volume.is_attached = false;
+    volume.device.clear();
+    set_size(volume, kSizeMin);
   }
 
   // --- what is on it
@@ -493,7 +520,8 @@ int run(int argc, char** argv) {
     }
     volumes.push_back(*std::move(volume));
   }
-  auto client = Client::open({});
+  auto client =
+      Client::open({.on_event = [](const Event& event) { tell(event.portal + ' ' + event.text); }});
   if (!client) {
     std::cerr << "soak: " << client.error().message() << '\n';
     return 1;
