@@ -427,8 +427,9 @@ bool LogState::has_map(const std::string& uuid) const {
   });
 }
 
-bool LogState::has_wwid(const std::string& wanted) const {
-  return std::any_of(wwids.begin(), wwids.end(), [&](const WwidEntry& entry) {
+bool LogState::lacks_wwid(const std::string& wanted) const {
+  if (wanted.empty() || !wwids_before || wwids_before->contains(crc32c(wanted))) return false;
+  return std::none_of(wwids.begin(), wwids.end(), [&](const WwidEntry& entry) {
     return entry.wwid == wanted && entry.progress != Progress::ended;
   });
 }

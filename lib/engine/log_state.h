@@ -177,9 +177,11 @@ struct LogState {
 
   // Whether there is a step for it that has not ended.
   bool has_map(const std::string& uuid) const;
-  bool has_wwid(const std::string& wanted) const;
   // That, and a scan of this attachment brought the device.
   bool has_brought(const ScsiDevice& device) const;
+  // Whether an entry for it in the list of multipath-tools would be new: it was not there before,
+  // so far as that is known, and no step for it is there that has not ended.
+  bool lacks_wwid(const std::string& wanted) const;
 };
 
 // Reads a log from its beginning. Errors: corrupt, naming the record and the field.

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "base/crc32c.h"
 #include "engine/access.h"
 #include "engine/mend.h"
 #include "engine/path.h"
@@ -133,9 +132,7 @@ namespace {
 // not there before is to go with the disk.
 Status announce_wwid(Operation& operation) {
   HAWSER_TRY_ASSIGN(const LogState state, operation.state());
-  if (state.wwid.empty() || !state.wwids_before || state.has_wwid(state.wwid)) return ok();
-  if (state.wwids_before->contains(crc32c(state.wwid))) return ok();
-  operation.found(step::kWwid, {{"wwid", state.wwid}});
+  if (state.lacks_wwid(state.wwid)) operation.found(step::kWwid, {{"wwid", state.wwid}});
   return ok();
 }
 

@@ -4,7 +4,6 @@
 #include <set>
 #include <utility>
 
-#include "base/crc32c.h"
 #include "engine/access.h"
 #include "engine/node_records.h"
 #include "engine/path.h"
@@ -88,8 +87,7 @@ Status announce(const Ctx& ctx, Operation& operation, const Footprint& footprint
   if (!state.wwids_before) return ok();
   for (const ScsiDevice& device : footprint.devices) {
     HAWSER_TRY_ASSIGN(const std::string wwid, operation.host().wwid(ctx, device));
-    if (wwid.empty() || state.wwids_before->contains(crc32c(wwid)) || state.has_wwid(wwid))
-      continue;
+    if (!state.lacks_wwid(wwid)) continue;
     const auto& shared = footprint.shared_map_uuids;
     if (std::find(shared.begin(), shared.end(), map_uuid_of(wwid)) != shared.end()) continue;
     operation.found(step::kWwid, {{"wwid", wwid}});
