@@ -4,11 +4,10 @@
 make_storage 4
 start_daemons udevd iscsid multipathd
 take_snapshot
-# The kernel loses a signal, even this one, that comes while iscsid makes a session: iscsi_host_remove() of Linux'
-# drivers/scsi/libiscsi.c flushes what is pending. Nothing ends that iscsid any more; it goes on as if nothing was.
 restart_iscsid() {
   kill -KILL $iscsid_pid
-  if ended_within 10 $iscsid_pid; then start_iscsid; else say "the kernel lost the signal: this iscsid stays"; fi
+  ended_within 10 $iscsid_pid || return 1
+  start_iscsid
 }
 # timeouts SID...
 timeouts() { printf '/sys/class/iscsi_session/session%s/recovery_tmo\n' "$@" | xargs cat | sort -u | tr '\n' ' '; }
@@ -46,7 +45,9 @@ for delay in 0.1 0.3; do
   hawser attach --json --timeout 60 --login-timeout 10 $(volume) >/run/attached 2>/run/err &
   attach=$!
   sleep $delay
-  restart_iscsid
+  # The kernel loses a signal, even this one, that comes while iscsid makes a session: iscsi_host_remove() of
+  # Linux' drivers/scsi/libiscsi.c flushes what is pending. Nothing ends that iscsid any more; it goes on.
+  restart_iscsid || say "the kernel lost the signal: this iscsid stays"
   status=0
   wait $attach || status=$?
   say "iscsid was restarted $delay s into the attach, which ended with $status: $(head -c 300 /run/attached)"
