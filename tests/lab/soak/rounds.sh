@@ -27,7 +27,6 @@ prepare_soak() {
   take_snapshot
   mkfifo /run/soak.ask /run/soak.say
   /mnt/build/tests/lab/soak "${words[@]}" </run/soak.ask >/run/soak.say 2>/mnt/results/soak.err &
-  soak_pid=$!
   exec {soak_ask}>/run/soak.ask {soak_say}</run/soak.say
   round=0
   ask rest 600 >/run/rested
@@ -48,7 +47,7 @@ some_portal() { echo $((RANDOM % SOAK_PORTALS + 1)); }
 
 # strike FAULT: for some seconds, and then it is over.
 strike() {
-  local n percent seconds=$((RANDOM % 8 + 4))
+  local n seconds=$((RANDOM % 8 + 4))
   case $1 in
     one-down) portal_down "$(some_portal)" ;;
     two-down) portal_down 1; portal_down "$((RANDOM % 3 + 2))" ;;

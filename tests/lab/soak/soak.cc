@@ -24,6 +24,7 @@
 #include <iostream>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <random>
 #include <sstream>
 #include <string>
@@ -191,7 +192,7 @@ class Worker {
   }
   bool one_in(std::size_t n) { return below(n) == 0; }
 
-  static bool is_detached(const Volume& volume) { return volume.is_known && volume.device.empty(); }
+  static bool is_detached(const Volume& volume) { return volume.is_known && !volume.is_attached; }
 
   void problem(const Volume& volume, const std::string& text) {
     tally_.problem(volume.target + " lun " + std::to_string(volume.lun) + " " + text);
@@ -269,8 +270,7 @@ class Worker {
       return client_.detach(ctx, volume.id, {.force = force});
     });
     if (!detached) return take_error(volume, "detach", detached.error());
-    if (!detached->flushed || detached->data_at_risk || !detached->warnings.empty())
-      volume.written = {};
+    if (!detached->flushed || detached->data_at_risk) volume.written = {};
     volume.is_known = detached->leftovers.empty();
     if (volume.is_known) take_detached(volume);
   }
@@ -337,9 +337,6 @@ class Worker {
     volume.device.clear();
     set_size(volume, kSizeMin);
   }
-
-  // --- what is on it
-  // ------------------------------------------------------------------------------
 
   void set_size(Volume& volume, std::uint64_t size) {
     if (volume.size == size) return;

@@ -11,10 +11,10 @@ def counts(calls):
     return ends["done"], failed or "-"
 
 
-def total(rounds, key):
+def total(rounds):
     calls = collections.defaultdict(collections.Counter)
     for one in rounds:
-        for call, by_end in one[key].items():
+        for call, by_end in one["calls"].items():
             calls[call].update(by_end)
     return calls
 
@@ -23,7 +23,7 @@ def page(rounds, seconds, verdict, about):
     lines = [
         "# Soak", "",
         "Written by `tests/soak`; do not edit. One process attaches, writes to, reads, joins, grows and detaches 32 volumes of "
-        "four targets at random over four portals, on four threads, and recovers in between; some calls get a deadline that "
+        "four targets at random over four portals, on two threads, and recovers in between; some calls get a deadline that "
         "is far too short or are cancelled. All the while something fails: portals are down, one, two or all, lose packets, "
         "refuse or are slow, iscsid says nothing, multipathd is restarted, a LUN is unmapped. After each round all is in "
         "order again, every volume is detached, and the host is held against the state before: sessions, disks, maps, "
@@ -42,7 +42,7 @@ def page(rounds, seconds, verdict, about):
                      f"| {held['heap_kib']} | {held['rss_kib']} | {held['fds']} | {held['threads']} "
                      f"| {len(one['leftovers'])} | {len(one['problems'])} |")
     lines += ["", "| call | done | failed |", "|---|---|---|"]
-    for call, by_end in sorted(total(rounds, "calls").items()):
+    for call, by_end in sorted(total(rounds).items()):
         done, failed = counts({call: by_end})
         lines.append(f"| {call} | {done} | {failed} |")
     lines += ["", "| fault | times |", "|---|---|"]
