@@ -9,6 +9,7 @@ memory_kib=$((768 * 1024))
 # prepare_machine: what all guests share.
 prepare_machine() {
   [ -x "$root/usr/bin/linux.uml" ] || { echo "lab: no user-mode-linux in $root: run tools/setup lab" >&2; exit 1; }
+  [ -e "$build/tests/lab/libwhole_xstate.so" ] || { echo "lab: $build has no whole_xstate: build that target" >&2; exit 1; }
   # The guest's memory is a file; on tmpfs it costs nothing until it is used. A container's /dev/shm may
   # be too small (64 MiB), and a guest that meets its end dies of SIGBUS.
   local free_kib
@@ -26,7 +27,8 @@ boot() {
     here=/lab/tree built=/lab/build dir=/lab/results home=/lab/home
     memory=/lab/memory
   fi
-  HOME=$home TMPDIR=$memory exec setsid ${enter[@]+"${enter[@]}"} /usr/bin/linux.uml \
+  HOME=$home TMPDIR=$memory exec setsid ${enter[@]+"${enter[@]}"} \
+    env LD_PRELOAD="$built/tests/lab/libwhole_xstate.so" /usr/bin/linux.uml \
     mem=${memory_kib}k umid="hawser-$$-$name" rootfstype=hostfs rootflags=/ ro con0=fd:0,fd:1 con=null quiet \
     init="$here/tests/lab/guest/init.sh" LAB_MACHINE=uml LAB_TESTS="$here/tests/lab" LAB_BUILD="$built" \
     LAB_RESULTS="$dir" LAB_MODULES=/usr/lib/uml/modules LAB_SCENARIO="$name" LAB_SLOWNESS=$slowness \
