@@ -21,6 +21,11 @@ constexpr auto kLookInterval = 100ms;
 // udev is usually done with a map in less.
 constexpr auto kUdevLookInterval = 1s;
 
+// What udev still says of a removed disk, a multipathd that starts would believe of the next disk
+// of that number, and put it into the map of a volume that is gone. Such a start is rare, and a
+// udev that is far behind is not waited for.
+constexpr auto kForgetBudget = 10s;
+
 // As long as multipathd shows a path it may make a map of it. One that does so for ever is broken.
 constexpr auto kMultipathdBudget = 10s;
 
@@ -43,7 +48,12 @@ class TakeDown {
 
   Status run_to_the_end(const Ctx& ctx, const std::function<void()>& meanwhile) {
     HAWSER_TRY(remove_for_good(ctx, meanwhile));
-    return has_changed_ ? wait_for_udev(ctx) : ok();
+    if (!has_changed_) return ok();
+    HAWSER_TRY(wait_for_udev(ctx));
+    const auto budget = std::min<std::chrono::nanoseconds>(kForgetBudget, ctx.left() / 3);
+    const Status forgotten = host().wait_for_udev_to_forget(ctx.within(budget), gone_);
+    if (!forgotten) operation_.warn("udev.slow", forgotten.error().message());
+    return ok();
   }
 
   Status remove_for_good(const Ctx& ctx, const std::function<void()>& meanwhile) {

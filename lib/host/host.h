@@ -191,6 +191,11 @@ class Host {
   // Waits until udev's links of the map are gone.
   virtual Status wait_for_udev_gone(const Ctx& ctx, const std::string& uuid) = 0;
 
+  // Waits until udev's database has nothing of removed devices any more, which it would say of the
+  // next devices of these numbers. Errors: deadline_exceeded, which names one.
+  virtual Status wait_for_udev_to_forget(const Ctx& ctx,
+                                         const std::vector<ScsiDevice>& devices) = 0;
+
   // --- whoever else works on maps ---------------------------------------------------------------
 
   virtual Result<PathVerdict> offer_path(const Ctx& ctx, const ScsiDevice& device) = 0;

@@ -109,6 +109,26 @@ Status LinuxHost::wait_for_udev_gone(const Ctx& ctx, const std::string& uuid) {
       .with(Stage::udev);
 }
 
+Status LinuxHost::wait_for_udev_to_forget(const Ctx& ctx, const std::vector<ScsiDevice>& devices) {
+  if (!udev_runs()) return ok();
+  std::string remembered;
+  // A number that is in use again has a record that is not of ours.
+  const auto is_forgotten = [&]() -> Result<bool> {
+    const auto found = std::find_if(devices.begin(), devices.end(), [&](const ScsiDevice& device) {
+      return udev_remembers(device.dev) && !sysfs_.exists("dev/block/" + to_string(device.dev));
+    });
+    if (found == devices.end()) return true;
+    remembered = found->name;
+    return false;
+  };
+  Status forgotten = wait_until(ctx, UdevMonitor::Source::udev, kUdevTick, is_forgotten);
+  if (forgotten) return ok();
+  return std::move(forgotten)
+      .error()
+      .with("waiting for udev to forget " + remembered)
+      .with(Stage::udev);
+}
+
 Result<PathVerdict> LinuxHost::offer_path(const Ctx& ctx, const ScsiDevice& device) {
   const Result<std::string> answer =
       multipathd_.command(ctx.within(kOfferBudget), "add path " + device.name);

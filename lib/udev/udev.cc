@@ -73,4 +73,10 @@ Result<std::optional<UdevRecord>> udev_record(const DevT& dev) {
   return {std::move(record)};
 }
 
+// libudev tells of devices that are there only. Source: device_update_db() in systemd's
+// src/libsystemd/sd-device/device-private.c.
+bool udev_remembers(const DevT& dev) {
+  return ::access(("/run/udev/data/b" + to_string(dev)).c_str(), F_OK) == 0;
+}
+
 }  // namespace hawser

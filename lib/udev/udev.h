@@ -44,4 +44,8 @@ struct UdevRecord {
 };
 Result<std::optional<UdevRecord>> udev_record(const DevT& dev);
 
+// True if the database still has something for this number, whether or not there is such a device.
+// A device that gets the number next is taken for the one before by whoever asks too early.
+bool udev_remembers(const DevT& dev);
+
 }  // namespace hawser

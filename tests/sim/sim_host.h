@@ -67,6 +67,7 @@ class SimHost final : public Host {
   Status reinstate_path(const Ctx& ctx, const std::string& uuid, const DevT& dev) override;
   Status wait_for_udev(const Ctx& ctx, const std::string& uuid) override;
   Status wait_for_udev_gone(const Ctx& ctx, const std::string& uuid) override;
+  Status wait_for_udev_to_forget(const Ctx& ctx, const std::vector<ScsiDevice>& devices) override;
 
   Result<PathVerdict> offer_path(const Ctx& ctx, const ScsiDevice& device) override;
   Status announce_size(const Ctx& ctx, const Map& map) override;

@@ -176,6 +176,10 @@ Status SimHost::wait_for_udev_gone(const Ctx& ctx, const std::string& uuid) {
   return wait_for_udev(ctx, uuid);
 }
 
+Status SimHost::wait_for_udev_to_forget(const Ctx& ctx, const std::vector<ScsiDevice>&) {
+  return wait_for_udev(ctx, "");
+}
+
 Result<PathVerdict> SimHost::offer_path(const Ctx& ctx, const ScsiDevice& device) {
   HAWSER_TRY(enter(ctx));
   HAWSER_TRY(faults_.look());

@@ -23,7 +23,11 @@ for mode in preferred off; do
   else
     check "it is there" wait_until 30 sh -c '[ $(ls -d /sys/block/sd* | wc -l) = 2 ]'
   fi
+  numbers=$(cat /sys/block/sd*/dev)
   expect_exit 0 hawser detach --json "$id"
+  for number in $numbers; do
+    check "udev says nothing of $number any more" test ! -e "/run/udev/data/b$number"
+  done
   check "nothing is left but the other's session" nothing_left
   if [ $mode = preferred ]; then
     # In the other mode multipathd would claim the device.
