@@ -45,35 +45,41 @@ start_subject() {
   mkfifo /run/requests /run/answers
   setsid "/mnt/tests/campaign/subjects/${program[0]}" "${program[@]:1}" \
     </run/requests >/run/answers 2>>/mnt/results/subject.log &
+  subject_pid=$!
   exec {requests}>/run/requests {answers}</run/answers
   # It is up when it answers.
   ask attach
   equal "$answer" '[]' || fail "the subject did not start: '$answer'"
 }
 
-# ask VERB VOLUME...: sets answer, and what it cost: ms, and in the whole guest processes and cpu_ms.
-# One that is not back within the bound gives up, and in_time is false.
+# ask VERB VOLUME...: sets answer, and what it cost: ms, in the whole guest processes and cpu_ms, and
+# own_ms of these in the subject and the programs that it started. One that is not back within the bound
+# gives up, and in_time is false.
 ask() {
-  local start processes_before cpu_before
+  local start processes_before cpu_before own_before
   in_time=true
   read_counters
-  processes_before=$processes cpu_before=$cpu_ms start=$EPOCHREALTIME
+  processes_before=$processes cpu_before=$cpu_ms own_before=$own_ms start=$EPOCHREALTIME
   echo "$*" >&"$requests"
   read -r -t "$bound" -u "$answers" answer ||
     { in_time=false answer="[{\"ok\": false, \"error\": \"no answer within $bound s\"}]"; }
   ms=$(((${EPOCHREALTIME/./} - ${start/./}) / 1000))
   read_counters
-  processes=$((processes - processes_before)) cpu_ms=$((cpu_ms - cpu_before))
+  processes=$((processes - processes_before)) cpu_ms=$((cpu_ms - cpu_before)) own_ms=$((own_ms - own_before))
 }
 
 read_counters() {
-  local key user nice system idle iowait irq softirq _
+  local key user nice system idle iowait irq softirq stat _
   while read -r key user nice system idle iowait irq softirq _; do
     case $key in
       cpu) cpu_ms=$(((user + nice + system + irq + softirq) * 10)) ;;
       processes) processes=$user ;;
     esac
   done </proc/stat
+  # utime, stime, and those of its children that have ended. Its name has no space. One that has died has
+  # no answer either.
+  read -ra stat <"/proc/$subject_pid/stat" || stat=()
+  own_ms=$(((stat[13] + stat[14] + stat[15] + stat[16]) * 10))
 }
 
 # paths_of DEVICE...: the fewest that the map of one of them has; 0 for what is no map.
@@ -135,8 +141,9 @@ cycle() {
   attached=false
   [ ${#devices[@]} -eq ${#volumes[@]} ] && attached=true
   note --argjson ok $attached --argjson answer "$answer" --argjson ms $ms --argjson processes "$processes" \
-    --argjson cpu_ms $cpu_ms --argjson paths "${paths:-null}" --argjson in_time $in_time \
-    '.attach = {ok: $ok, in_time: $in_time, ms: $ms, processes: $processes, cpu_ms: $cpu_ms, paths: $paths,
+    --argjson cpu_ms $cpu_ms --argjson own_ms $own_ms --argjson paths "${paths:-null}" --argjson in_time $in_time \
+    '.attach = {ok: $ok, in_time: $in_time, ms: $ms, processes: $processes, cpu_ms: $cpu_ms, own_ms: $own_ms,
+      paths: $paths,
       each_ms: [$answer[].elapsed_ms],
       error: ([$answer[].error | select(. != null and . != "") | if type == "object" then "\(.code): \(.message)" else . end] | first)}'
 
@@ -182,7 +189,8 @@ detach_measured() {
   ask detach "${volumes[@]}"
   detached=$(jq 'all(.[]; .ok)' <<<"$answer")
   note --argjson ok "$detached" --argjson answer "$answer" --argjson ms $ms --argjson processes "$processes" \
-    --argjson cpu_ms $cpu_ms --argjson in_time $in_time \
-    '.detaches += [{ok: $ok, in_time: $in_time, ms: $ms, processes: $processes, cpu_ms: $cpu_ms, each_ms: [$answer[].elapsed_ms],
+    --argjson cpu_ms $cpu_ms --argjson own_ms $own_ms --argjson in_time $in_time \
+    '.detaches += [{ok: $ok, in_time: $in_time, ms: $ms, processes: $processes, cpu_ms: $cpu_ms, own_ms: $own_ms,
+      each_ms: [$answer[].elapsed_ms],
       error: ([$answer[].error | select(. != null and . != "") | if type == "object" then "\(.code): \(.message)" else . end] | first)}]'
 }
