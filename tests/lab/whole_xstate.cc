@@ -12,13 +12,12 @@
 // arch/x86/kernel/fpu/regset.c, which says EFAULT to any other size.
 #include <dlfcn.h>
 #include <elf.h>
-#include <sys/ptrace.h>
+#include <linux/ptrace.h>
 #include <sys/types.h>
 #include <sys/uio.h>
 
 #include <algorithm>
 #include <array>
-#include <cstdarg>
 #include <cstddef>
 
 namespace {
@@ -46,16 +45,10 @@ std::size_t image_bytes(pid_t pid) {
 
 }  // namespace
 
-// The kernel in the process has one CPU, and traces from one thread only.
-extern "C" __attribute__((visibility("default"))) long ptrace(__ptrace_request request,
-                                                              ...) noexcept {
-  va_list arguments;
-  va_start(arguments, request);
-  const pid_t pid = va_arg(arguments, pid_t);
-  void* const address = va_arg(arguments, void*);
-  void* const data = va_arg(arguments, void*);
-  va_end(arguments);
-
+// As the C library's, whose arguments are passed alike though it is declared with an ellipsis. The
+// kernel in the process has one CPU, and traces from one thread only.
+extern "C" __attribute__((visibility("default"))) long ptrace(int request, pid_t pid, void* address,
+                                                              void* data) noexcept {
   const bool sets_xstate =
       request == PTRACE_SETREGSET && address == reinterpret_cast<void*>(NT_X86_XSTATE);
   if (!sets_xstate) return real_ptrace()(request, pid, address, data);
