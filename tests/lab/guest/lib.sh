@@ -362,8 +362,9 @@ foreign_session() {
   iscsiadm -m node -T "$1" -p "10.0.$2.2:3260" -o new >/dev/null
   iscsiadm -m node -T "$1" -p "10.0.$2.2:3260" -o update -n node.session.scan -v manual
   iscsiadm -m node -T "$1" -p "10.0.$2.2:3260" --login >/dev/null
+  sid=0  # The newest: their names are not in the order of their numbers.
   for session in /sys/class/iscsi_session/session*; do
-    if [ "$(<"$session/targetname")" = "$1" ]; then sid=${session##*session}; fi
+    if [ "$(<"$session/targetname")" = "$1" ] && [ "${session##*session}" -gt $sid ]; then sid=${session##*session}; fi
   done
   host=$(readlink -f "/sys/class/iscsi_session/session$sid/device/..")
   host=${host##*/host}
