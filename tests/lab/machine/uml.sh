@@ -4,6 +4,7 @@
 # In another suite's root its own linux.uml runs, which needs that suite's C library.
 
 slowness=1
+usual_jobs=$(($(nproc) + 1))  # A guest waits now and then.
 memory_kib=$((768 * 1024))
 
 # prepare_machine: what all guests share.
