@@ -135,17 +135,17 @@ class HAWSER_API Client {
   /// Detaches: flushes, removes the map and every SCSI device of the unit, and logs out of sessions
   /// that nothing else uses.
   ///
-  /// While no path answers, or somebody has the volume open who may let go, it waits. Once a path
-  /// is known to answer it flushes on a thread of its own; if all paths are lost in that very
-  /// moment, and the map queues, that thread stays in the kernel until a path is back, and the
-  /// process cannot end before: programs that must be able to end call this in a process that they
-  /// can leave behind.
+  /// While no path answers, or somebody has the volume open who may let go, it waits. A map that
+  /// nobody has open, over disks without a volatile cache, has nothing left to be written and needs
+  /// no path; the report has a warning then. Once a path is known to answer it flushes on a thread
+  /// of its own; if all paths are lost in that very moment, and the map queues, that thread stays
+  /// in the kernel until a path is back, and the process cannot end before: programs that must be
+  /// able to end call this in a process that they can leave behind.
   ///
   /// @blocks  Up to ctx.deadline, and a few seconds more to say what is left.
   /// @errors  data_at_risk (the flush failed or could not finish: nothing was removed; if writes
-  /// were
-  ///          lost, another detach goes on without them and warns), busy (in use; the message names
-  ///          the holders), deadline_exceeded, cancelled, io.
+  ///          were lost, another detach goes on without them and warns), busy (in use; the message
+  ///          names the holders), deadline_exceeded, cancelled, io.
   /// @outcome unchanged until the flush succeeded; afterwards recover() completes what is left.
   Result<DetachReport> detach(const Ctx& ctx, const std::string& id, const DetachOptions& options);
 

@@ -157,6 +157,24 @@ Status flush_nodes(const Ctx& ctx, Operation& operation, const LogState& state,
   return ok();
 }
 
+// Without a path there may be nothing to do: what the kernel holds for a map that nobody has open
+// is written.
+bool is_written(const Ctx& ctx, Operation& operation, const LogState& state,
+                const Subject& subject) {
+  if (!subject.map || state.bare_sid || subject.devices.empty()) return false;
+  const Result<bool> written = operation.host().is_written(ctx, *subject.map, subject.devices);
+  return written && *written;
+}
+
+// What was lost before is told all the same.
+Status ask_for_lost_writes(const Ctx& ctx, Operation& operation, const Subject& subject,
+                           const Error& cause) {
+  HAWSER_TRY(operation.host().flush(ctx, "dm-" + std::to_string(subject.map->minor)));
+  operation.warn("flush.no_path",
+                 "no path answers (" + cause.message() + "), but nothing was left to be written");
+  return ok();
+}
+
 // Who keeps `node` busy, when waiting was in vain.
 Error in_use(const Ctx& ctx, Operation& operation, const std::string& node) {
   std::vector<std::string> who;
@@ -261,8 +279,10 @@ Status flush(const Ctx& ctx, Operation& operation, const LogState& state, const 
       // has to be another.
       HAWSER_TRY_ASSIGN(const bool are_right, check_units(ctx, operation, state, subject));
       if (!are_right) continue;
+      done = flush_nodes(ctx, operation, state, subject);
+    } else if (ctx.check() && is_written(ctx, operation, state, subject)) {
+      done = ask_for_lost_writes(ctx, operation, subject, done.error());
     }
-    if (done) done = flush_nodes(ctx, operation, state, subject);
     if (done || done.error().code() == Errc::cancelled) return done;
     if (done.error().code() == Errc::data_at_risk) {
       // The kernel says so once. Whoever detaches next must still be able to know.

@@ -231,6 +231,13 @@ class Host {
   // Errors: busy at the deadline.
   virtual Status wait_until_unused(const Ctx& ctx, const std::string& device) = 0;
 
+  // True if nothing can be left to be written through the map: neither it nor a partition map of it
+  // is open, and no disk keeps a volatile cache. The last one to close a block device waits until
+  // the kernel has written what it holds, or has given it up, which flush() then tells without
+  // asking a path. Source: blkdev_put_whole() in Linux block/bdev.c.
+  virtual Result<bool> is_written(const Ctx& ctx, const Map& map,
+                                  const std::vector<ScsiDevice>& devices) = 0;
+
   // Opens the block device ("dm-3", "sdb") and its partitions, fsyncs and closes them: collects a
   // write error that nobody has seen, and empties the target's volatile cache. Runs on a worker
   // that may be left behind. Errors: data_at_risk (writes were lost, and this was the only time

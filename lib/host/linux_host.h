@@ -80,6 +80,8 @@ class LinuxHost final : public Host {
   Result<std::vector<std::string>> holders(const Ctx& ctx, const std::string& device) override;
   Result<std::vector<std::string>> openers(const Ctx& ctx, const std::string& device) override;
   Status wait_until_unused(const Ctx& ctx, const std::string& device) override;
+  Result<bool> is_written(const Ctx& ctx, const Map& map,
+                          const std::vector<ScsiDevice>& devices) override;
   Status flush(const Ctx& ctx, const std::string& device) override;
 
  private:

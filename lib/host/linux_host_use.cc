@@ -115,6 +115,22 @@ Status LinuxHost::wait_until_unused(const Ctx& ctx, const std::string& device) {
   return Error(Errc::busy, device + " stayed open until the deadline");
 }
 
+// A map says of its paths' caches what held when its table was loaded, a disk what held when it was
+// scanned. Either may be from a time when no path answered, and deny a cache that is there.
+Result<bool> LinuxHost::is_written(const Ctx& ctx, const Map& map,
+                                   const std::vector<ScsiDevice>& devices) {
+  HAWSER_TRY(ctx.check());
+  std::vector<std::string> names{"dm-" + std::to_string(map.minor)};
+  for (const ScsiDevice& device : devices)
+    names.push_back(device.name);
+  for (const std::string& name : names) {
+    const Result<std::string> cache =
+        sysfs_.attribute("class/block/" + name + "/queue/write_cache");
+    if (!cache || *cache != "write through") return false;
+  }
+  return is_map_unused(map.uuid);
+}
+
 Status LinuxHost::flush_one(const Ctx& ctx, const std::string& name) const {
   HAWSER_TRY_ASSIGN(const DevT dev, scsi_.number(name));
   return flush_device(ctx, "/dev/" + name, dev);

@@ -201,6 +201,48 @@ TEST(DetachSimTest, without_a_path_nothing_is_removed_whatever_else_fails) {
 }
 
 // Keeps: D4
+TEST(DetachSimTest, without_a_path_a_map_that_nobody_has_written_to_is_detached_at_once) {
+  Attached start = attached(sim_world(), sim_spec(2), {});
+  start.world.dirty.clear();
+  cut_all_paths(start.world);
+  const Result<DetachReport> done = detach_once(start.world, start.id);
+  ASSERT_TRUE(done) << done.error().message();
+  EXPECT_TRUE(done->flushed);
+  EXPECT_FALSE(done->data_at_risk);
+  EXPECT_LT(done->elapsed, 10s);
+  ASSERT_FALSE(done->warnings.empty());
+  EXPECT_THAT(done->warnings.front(), testing::HasSubstr("no path answers"));
+  EXPECT_EQ(start.world.picture(), start.before.picture());
+}
+
+// Keeps: D4
+TEST(DetachSimTest, without_a_path_lost_writes_are_said_at_once) {
+  Attached start = attached(sim_world(), sim_spec(2), {});
+  start.world.dirty.clear();
+  start.world.lost = {kUnit};
+  cut_all_paths(start.world);
+  const std::string kept = start.world.picture();
+  const Result<DetachReport> first = detach_once(start.world, start.id);
+  ASSERT_FALSE(first);
+  EXPECT_EQ(first.error().code(), Errc::data_at_risk);
+  EXPECT_THAT(first.error().message(), testing::HasSubstr("writes were lost"));
+  EXPECT_EQ(start.world.picture(), kept);
+
+  const Result<DetachReport> second = detach_once(start.world, start.id);
+  ASSERT_TRUE(second) << second.error().message();
+  EXPECT_THAT(second->warnings, testing::Contains(testing::HasSubstr("writes were lost")));
+}
+
+// A bare disk tells nobody how often it is open.
+// Keeps: D4
+TEST(DetachSimTest, without_a_path_a_bare_disk_is_kept) {
+  Attached start = attached(sim_world(), sim_spec(1), {.multipath = Multipath::off});
+  start.world.dirty.clear();
+  cut_all_paths(start.world);
+  run_kept("no_path_bare", start);
+}
+
+// Keeps: D4
 TEST(DetachSimTest, a_flush_that_hangs_meets_the_deadline_and_nothing_is_removed) {
   Attached start = attached(sim_world(), sim_spec(2), {});
   start.world.flush_hangs = true;

@@ -80,6 +80,8 @@ class SimHost final : public Host {
   Result<std::vector<std::string>> holders(const Ctx& ctx, const std::string& device) override;
   Result<std::vector<std::string>> openers(const Ctx& ctx, const std::string& device) override;
   Status wait_until_unused(const Ctx& ctx, const std::string& device) override;
+  Result<bool> is_written(const Ctx& ctx, const Map& map,
+                          const std::vector<ScsiDevice>& devices) override;
   Status flush(const Ctx& ctx, const std::string& device) override;
 
  private:
@@ -105,6 +107,7 @@ class SimHost final : public Host {
   bool is_in_flight(std::uint32_t sid) const;
   void bring_back();
   bool is_open(const std::string& node) const;
+  Status tell_lost(const std::string& unit);
   void erase_map(const std::string& uuid);
 
   SimWorld& world_;

@@ -19,6 +19,14 @@ std::vector<MapPathStatus> all_active(const MapTable& table) {
 
 std::string node_of(const Map& map) { return "dm-" + std::to_string(map.minor); }
 
+// The unit among `units` that a map of this uuid is of; empty if there is none.
+std::string unit_of_map(const std::set<std::string>& units, const std::string& uuid) {
+  const auto unit = std::find_if(units.begin(), units.end(), [&](const std::string& one) {
+    return map_uuid_of(wwid_of(sim_identity(one))) == uuid;
+  });
+  return unit == units.end() ? std::string() : *unit;
+}
+
 // A wait that ends with "busy" at its deadline, and is cut short by a stop request.
 Status check_stop(const Ctx& ctx) {
   if (ctx.stop.stop_requested()) return Error(Errc::cancelled, "cancelled");
@@ -256,13 +264,24 @@ Status SimHost::wait_until_unused(const Ctx& ctx, const std::string& device) {
   return Error(Errc::busy, device + " stayed open");
 }
 
-// On a map without a path the real one hangs for good, so a path has to be proven before; it may
-// die just then. On a disk it fails.
+Result<bool> SimHost::is_written(const Ctx& ctx, const Map& map, const std::vector<ScsiDevice>&) {
+  HAWSER_TRY(enter(ctx));
+  HAWSER_TRY(faults_.look());
+  return !is_open(node_of(map)) && unit_of_map(world_.dirty, map.uuid).empty();
+}
+
+// On a map without a path that has something to be written the real one hangs for good, so a path
+// has to be proven before; it may die just then. On a disk it fails.
 Status SimHost::flush(const Ctx& ctx, const std::string& device) {
   HAWSER_TRY(enter(ctx));
   const std::string unit = world_.live_unit(device);
   const bool is_disk = world_.devices.contains(device);
   if (unit.empty() && is_disk) return Error(Errc::io, device + " is offline");
+  const auto map = std::find_if(world_.maps.begin(), world_.maps.end(),
+                                [&](const auto& one) { return node_of(one.second) == device; });
+  if (unit.empty() && map != world_.maps.end() && unit_of_map(world_.dirty, map->first).empty()) {
+    return change([&] { return tell_lost(unit_of_map(world_.lost, map->first)); });
+  }
   HAWSER_ASSERT(!unit.empty() || (proven_ && *proven_ != world_.portal_changes));
   if (world_.flush_hangs || unit.empty()) {
     wait_for_ever(ctx);
@@ -273,9 +292,13 @@ Status SimHost::flush(const Ctx& ctx, const std::string& device) {
     world_.flushed_ms[unit] = world_.uptime_ms;
     world_.flushed_nodes.insert(device);
     if (world_.opened_after_flush.contains(device)) world_.open_nodes.insert(device);
-    if (world_.lost.erase(unit) == 0) return ok();
-    return Error(Errc::data_at_risk, "writes were lost");  // The kernel says so once.
+    return tell_lost(unit);
   });
+}
+
+Status SimHost::tell_lost(const std::string& unit) {
+  if (world_.lost.erase(unit) == 0) return ok();
+  return Error(Errc::data_at_risk, "writes were lost");  // The kernel says so once.
 }
 
 }  // namespace hawser

@@ -14,24 +14,36 @@ check "multipathd has the map" wait_until 30 adopted
 does_not_queue() { [[ $(dmsetup table "$path") != *queue_if_no_path* ]]; }
 check "the map does not queue" does_not_queue
 
-udevadm settle --timeout=30  # Who closes last is the writer then, and his data goes with the close.
-portal_down 1
-portal_down 2
-head -c 8M /dev/urandom >/run/pattern
-dd if=/run/pattern of="$path" bs=1M conv=notrunc status=none || true
-say "the writer has closed"
-expect_exit 3 hawser detach --json --timeout 10 "$id"
-check "without a path it is refused" equal "$(field .error.data_at_risk)" true
-
-portal_up 1
-portal_up 2
 active() { hawser show --json "$id" >/run/shown && [ "$(field '[.paths[]|select(.state=="active")]|length' /run/shown)" -eq 2 ]; }
+both() { "portal_$1" 1; "portal_$1" 2; }
+# The pattern is what is lost.
+lose_writes() {
+  udevadm settle --timeout=30  # Who closes last is the writer then, and his data goes with the close.
+  both down
+  head -c 8M /dev/urandom >/run/pattern
+  dd if=/run/pattern of="$path" bs=1M conv=notrunc status=none || true
+  say "the writer has closed"
+}
+refused() {
+  expect_exit 3 hawser detach --json --timeout 60 "$id"
+  cat /run/out
+  check "it says that writes were lost" grep -q 'writes were lost' <<<"$(field '.error.message')"
+  check "they are: the target has none of it" sh -c '! cmp -s -n 1048576 /run/pattern /dev/shm/volume.img'
+}
+
+lose_writes
+both up
 check "both paths come back" wait_until 60 active
-expect_exit 3 hawser detach --json --timeout 60 "$id"
-cat /run/out
-check "it says that writes were lost" grep -q 'writes were lost' <<<"$(field .error.message)"
-check "they are: the target has none of it" sh -c '! cmp -s -n 1048576 /run/pattern /dev/shm/volume.img'
+refused
 check "both paths are still used" active
+
+say "and without a path"
+lose_writes
+start=$SECONDS
+refused
+check "it says so at once" at_most $((SECONDS - start)) 30
+both up
+check "both paths come back" wait_until 60 active
 
 write_pattern "$path" 8
 check "the volume works" read_pattern "$path"

@@ -1,0 +1,59 @@
+# Whoever closes a volume last waits for what he has written. So when it is closed and its paths are lost,
+# whatever its map does with I/O, or when the target does not show it any more, there is nothing to be kept:
+# it is detached, and a warning says that no path was asked.
+# Keeps: D4
+make_storage 2
+start_daemons udevd iscsid
+take_snapshot
+both() { "portal_$1" 1; "portal_$1" 2; }
+does() { [[ "$(dmsetup table "$path")" == *queue_if_no_path* ]] && echo queue || echo fail; }
+
+# attached POLICY: written to and closed, and udev has looked at it.
+attached() {
+  start_multipathd no "overrides {
+  no_path_retry $1
+}"
+  expect_exit 0 hawser attach --json $(volume)
+  id=$(field .id) path=$(field .path)
+  adopted() { multipathd show maps raw format '%d %w' | grep -q "^${path#/dev/}" && [ "$(does)" = "$1" ]; }
+  check "multipathd has the map, which would $1" wait_until 30 adopted "$1"
+  write_pattern "$path" 4
+  udevadm settle --timeout=60
+}
+detached() {
+  local start=$SECONDS
+  expect_exit 0 hawser detach --json --timeout 120 "$id"
+  cat /run/out
+  say "it took $((SECONDS - start)) s"
+  check "no data was at risk" equal "$(field .data_at_risk)" false
+  check "it says that no path answers" grep -q 'no path answers' <<<"$(field '.warnings[]')"
+  check "what was written is on the target" cmp -n 4194304 /run/pattern /dev/shm/volume.img
+  check "nothing is left" nothing_left
+  kill $multipathd_pid
+  wait_until 20 test ! -d /proc/$multipathd_pid
+}
+
+for policy in queue fail; do
+  say "the paths are lost"
+  attached $policy
+  both down
+  detached
+  both up
+done
+
+say "the unit is not shown any more"
+attached queue
+remove_lun "$TARGET" 1
+detached
+add_lun "$TARGET" 1 volume
+
+say "somebody has it open"
+attached queue
+exec 9<"$path"
+both down
+expect_exit 3 hawser detach --json --timeout 15 "$id"
+check "then it is refused" grep -q 'is in use' <<<"$(field .error.message)"
+check "the map is there" test -e "/sys/block/${path#/dev/}"
+exec 9<&-
+detached
+both up
