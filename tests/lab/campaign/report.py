@@ -127,6 +127,20 @@ def attach_seconds(figures, scenario, subject):
     return statistics.median(c["attach"]["ms"] for c in f.attached) / 1000 if f and f.attached else None
 
 
+def own_cpu_seconds(figures, scenario, subject):
+    """What the subject itself took for an attach, in the median of those that succeeded."""
+    f = figures.get((scenario, subject))
+    own = [c["attach"]["own_ms"] for c in f.attached if "own_ms" in c["attach"]] if f else []
+    return statistics.median(own) / 1000 if own else None
+
+
+def share_of_cpu(figures, scenario, subject):
+    own = own_cpu_seconds(figures, scenario, subject)
+    if own is None:
+        return "-"
+    return f"{100 * own / (statistics.median(c['attach']['cpu_ms'] for c in figures[scenario, subject].attached) / 1000):.0f}"
+
+
 def ratios(figures):
     """What the campaign is to show of times: each only against another of the same run."""
     subjects = [s for s in SUBJECTS if any(who == s for _, who in figures)]
@@ -141,6 +155,10 @@ def ratios(figures):
             ratio(attach_seconds(figures, scenario, subject), base) for subject in subjects) + " |")
     lines.append("| eight volumes at once, against one of its own | " + " | ".join(
         ratio(attach_seconds(figures, "eight", subject), attach_seconds(figures, "clean", subject)) for subject in subjects) + " |")
+    lines.append("| the same, in CPU of the subject itself | " + " | ".join(
+        ratio(own_cpu_seconds(figures, "eight", subject), own_cpu_seconds(figures, "clean", subject)) for subject in subjects) + " |")
+    lines.append("| its share of the CPU that eight cost the guest, % | " + " | ".join(
+        share_of_cpu(figures, "eight", subject) for subject in subjects) + " |")
     return lines
 
 
