@@ -51,9 +51,9 @@ bool will_know_it(const Error& refusal) {
 
 LinuxHost::LinuxHost(Sysfs sysfs) : sysfs_(std::move(sysfs)) {}
 
-Result<std::unique_ptr<LinuxHost>> LinuxHost::open() {
-  HAWSER_TRY_ASSIGN(Sysfs sysfs, Sysfs::open("/sys"));
-  return std::unique_ptr<LinuxHost>(new LinuxHost(std::move(sysfs)));
+Result<std::unique_ptr<LinuxHost>> LinuxHost::open(const std::string& sysfs) {
+  HAWSER_TRY_ASSIGN(Sysfs root, Sysfs::open(sysfs));
+  return std::unique_ptr<LinuxHost>(new LinuxHost(std::move(root)));
 }
 
 std::unique_ptr<Crew> LinuxHost::crew() { return std::make_unique<ThreadCrew>(); }

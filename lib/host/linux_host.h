@@ -16,8 +16,8 @@ namespace hawser {
 // shows.
 class LinuxHost final : public Host {
  public:
-  // Errors: not_found (no /sys).
-  static Result<std::unique_ptr<LinuxHost>> open();
+  // Errors: not_found (there is no such directory).
+  static Result<std::unique_ptr<LinuxHost>> open(const std::string& sysfs = "/sys");
 
   std::unique_ptr<Crew> crew() override;
   Result<std::string> boot_id() override;

@@ -1,0 +1,102 @@
+#include "host/linux_host.h"
+
+#include <chrono>
+#include <filesystem>
+#include <thread>
+
+#include <gtest/gtest.h>
+
+#include "support/temp_tree.h"
+
+namespace hawser {
+namespace {
+
+using namespace std::chrono_literals;
+
+// Session 1 of host 3, whose connection is not there: an iscsid that was started anew makes it.
+class LinuxHostTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    const std::string session = "devices/platform/host3/session1/iscsi_session/session1/";
+    tree_.write(session + "targetname", "iqn.x\n");
+    tree_.write(session + "ifacename", "default\n");
+    tree_.write(session + "state", "FAILED\n");
+    tree_.write(session + "tpgt", "1\n");
+    tree_.link("../../devices/platform/host3/session1/iscsi_session/session1",
+               "class/iscsi_session/session1");
+    Result<std::unique_ptr<LinuxHost>> host = LinuxHost::open(tree_.path());
+    ASSERT_TRUE(host);
+    host_ = *std::move(host);
+  }
+
+  Ctx within(std::chrono::nanoseconds time) const {
+    return {.clock = clock_, .deadline = clock_.now() + time};
+  }
+
+  void make_connection() const {
+    const std::string connection = "class/iscsi_connection/connection1:0/";
+    tree_.write(connection + "persistent_address", "10.0.0.1\n");
+    tree_.write(connection + "persistent_port", "3260\n");
+  }
+
+  TempTree tree_{};
+  SystemClock clock_{};
+  std::unique_ptr<LinuxHost> host_{};
+};
+
+// Keeps: R5
+TEST_F(LinuxHostTest, a_session_whose_connection_is_being_made_is_waited_for) {
+  std::thread iscsid([this] {
+    std::this_thread::sleep_for(200ms);  // What it takes is what is tested.
+    make_connection();
+  });
+  const Result<std::optional<Session>> session = host_->session(within(60s), 1);
+  iscsid.join();
+  ASSERT_TRUE(session) << session.error().message();
+  ASSERT_TRUE(session->has_value());
+  EXPECT_EQ((*session)->address, "10.0.0.1");
+}
+
+TEST_F(LinuxHostTest, a_session_that_goes_meanwhile_is_gone) {
+  std::thread kernel([this] {
+    std::this_thread::sleep_for(200ms);
+    std::filesystem::remove(tree_.path("class/iscsi_session/session1"));
+  });
+  const Result<std::optional<Session>> session = host_->session(within(60s), 1);
+  kernel.join();
+  ASSERT_TRUE(session) << session.error().message();
+  EXPECT_FALSE(session->has_value());
+}
+
+TEST_F(LinuxHostTest, a_session_whose_connection_never_comes_is_waited_for_until_the_deadline) {
+  const Result<std::optional<Session>> session = host_->session(within(300ms), 1);
+  ASSERT_FALSE(session);
+  EXPECT_EQ(session.error().code(), Errc::deadline_exceeded);
+}
+
+// device-mapper is not asked then.
+// Keeps: D4
+TEST_F(LinuxHostTest, a_disk_with_a_volatile_cache_may_have_to_be_flushed) {
+  const Map map{.uuid = "mpath-x", .minor = 7};
+  const std::vector<ScsiDevice> disks{{.name = "sdb"}};
+  const auto is_written = [&] { return host_->is_written(within(60s), map, disks); };
+
+  tree_.write("class/block/dm-7/queue/write_cache", "write through\n");
+  Result<bool> written = is_written();
+  ASSERT_TRUE(written);
+  EXPECT_FALSE(*written) << "of sdb nothing is known";
+
+  tree_.write("class/block/sdb/queue/write_cache", "write back\n");
+  written = is_written();
+  ASSERT_TRUE(written);
+  EXPECT_FALSE(*written);
+
+  tree_.write("class/block/dm-7/queue/write_cache", "write back\n");
+  tree_.write("class/block/sdb/queue/write_cache", "write through\n");
+  written = is_written();
+  ASSERT_TRUE(written);
+  EXPECT_FALSE(*written);
+}
+
+}  // namespace
+}  // namespace hawser
