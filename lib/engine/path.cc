@@ -264,17 +264,13 @@ Result<Path> bring_up_again(const Ctx& ctx, Operation& operation, Path path) {
   return path;
 }
 
-// The kernel scans a host for one caller at a time, so one more scan returns after the other one.
 Status finish_scan(const Ctx& ctx, Operation& operation, const DeviceEntry& entry) {
   if (entry.progress != Progress::intended || entry.existed) return ok();
   Host& host = operation.host();
   HAWSER_TRY_ASSIGN(const std::optional<Session> session, host.session(ctx, entry.sid));
   if (session) {
-    const Status scanned = host.scan(ctx, *session, entry.lun);
-    // On a session that is lost the other one finds nothing either.
-    const bool is_lost = !scanned && (scanned.error().code() == Errc::unavailable ||
-                                      scanned.error().code() == Errc::not_found);
-    if (!scanned && !is_lost) return scanned;
+    const Status finished = host.finish_scan(ctx, *session, entry.lun);
+    if (!finished && finished.error().code() != Errc::not_found) return finished;
     HAWSER_TRY(ctx.check());
   }
   operation.found_done(step::kDevice, entry.number);

@@ -121,6 +121,11 @@ class Host {
   // device, and no error.
   virtual Status scan(const Ctx& ctx, const Session& session, std::uint32_t lun) = 0;
 
+  // Waits until scans of this session that somebody has begun and left are over, so that they bring
+  // no device any more; on a session that is lost that takes until it is back or is given up. May
+  // look at the LUN itself. Errors: not_found (the session is gone), deadline_exceeded.
+  virtual Status finish_scan(const Ctx& ctx, const Session& session, std::uint32_t lun) = 0;
+
   // The disks of a session. Devices that vanish while we look are left out.
   virtual Result<std::vector<ScsiDevice>> devices(const Ctx& ctx, std::uint32_t sid) = 0;
 

@@ -222,6 +222,10 @@ Status LinuxHost::scan(const Ctx& ctx, const Session& session, std::uint32_t lun
   return scsi_.scan(ctx, session, lun);
 }
 
+Status LinuxHost::finish_scan(const Ctx& ctx, const Session& session, std::uint32_t lun) {
+  return scsi_.finish_scan(ctx, session, lun);
+}
+
 Result<std::vector<ScsiDevice>> LinuxHost::devices(const Ctx& ctx, std::uint32_t sid) {
   HAWSER_TRY(ctx.check());
   return scsi_.devices(sid);

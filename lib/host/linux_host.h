@@ -44,6 +44,7 @@ class LinuxHost final : public Host {
   Status remove_node_record(const Ctx& ctx, const LoginRequest& request) override;
 
   Status scan(const Ctx& ctx, const Session& session, std::uint32_t lun) override;
+  Status finish_scan(const Ctx& ctx, const Session& session, std::uint32_t lun) override;
   Result<std::vector<ScsiDevice>> devices(const Ctx& ctx, std::uint32_t sid) override;
   Result<std::optional<ScsiDevice>> find_device(const Ctx& ctx, const DevT& dev) override;
   Result<ScsiDevice> wait_for_device(const Ctx& ctx, const Session& session,

@@ -130,9 +130,19 @@ Status ScsiSysfs::scan(const Ctx& ctx, const Session& session, std::uint32_t lun
                                         ", so nothing is scanned");
   };
   HAWSER_TRY(check());
-  HAWSER_TRY(write(ctx, "class/scsi_host/host" + std::to_string(session.host_no) + "/scan",
-                   "0 " + std::to_string(session.target_id) + " " + std::to_string(lun)));
+  HAWSER_TRY(write_scan(ctx, session, lun));
   return check();
+}
+
+// The kernel lets one caller at a time scan a host, and looks at the session's state when it is his
+// turn. Source: iscsi_user_scan_session() in Linux drivers/scsi/scsi_transport_iscsi.c.
+Status ScsiSysfs::finish_scan(const Ctx& ctx, const Session& session, std::uint32_t lun) const {
+  return write_scan(ctx, session, lun);
+}
+
+Status ScsiSysfs::write_scan(const Ctx& ctx, const Session& session, std::uint32_t lun) const {
+  return write(ctx, "class/scsi_host/host" + std::to_string(session.host_no) + "/scan",
+               "0 " + std::to_string(session.target_id) + " " + std::to_string(lun));
 }
 
 Status ScsiSysfs::rescan(const Ctx& ctx, const ScsiDevice& device) const {

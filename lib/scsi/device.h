@@ -42,6 +42,12 @@ class ScsiSysfs {
   // Errors: unavailable (not logged in), deadline_exceeded (unknown: the scan goes on), io.
   Status scan(const Ctx& ctx, const Session& session, std::uint32_t lun) const;
 
+  // Waits until every scan of this session's host that was begun before has ended. One that is in
+  // the middle when its session is lost goes on when that is back, and finds the device then. Looks
+  // at the LUN, too, if the session is logged in. Errors: not_found (the host is gone),
+  // deadline_exceeded (unknown), io.
+  Status finish_scan(const Ctx& ctx, const Session& session, std::uint32_t lun) const;
+
   // Has the kernel read size and identity anew.
   Status rescan(const Ctx& ctx, const ScsiDevice& device) const;
 
@@ -57,6 +63,7 @@ class ScsiSysfs {
   Result<std::optional<ScsiDevice>> read(const std::string& dir, const Hctl& hctl,
                                          std::uint32_t sid) const;
   Status write(const Ctx& ctx, const std::string& path, const std::string& text) const;
+  Status write_scan(const Ctx& ctx, const Session& session, std::uint32_t lun) const;
 
   const Sysfs& sysfs_;
 };

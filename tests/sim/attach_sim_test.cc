@@ -303,6 +303,32 @@ TEST(AttachSimTest, a_login_that_iscsid_takes_up_late_is_undone) {
   EXPECT_EQ(world.picture(), sim_world().picture());
 }
 
+// An attach that is killed in the middle of its scan, on sessions that another volume keeps; they
+// are lost at once, and come back when the recovery is at work. Keeps: A1
+TEST(AttachSimTest, a_scan_that_goes_on_when_its_session_is_back_is_undone) {
+  SimWorld world = with_neighbour();
+  const std::string before = world.picture();
+  world.slow_scans = {{"10.0.1.2", 3000}};
+  const auto kill_when_scanning = [&](Faults& faults) {
+    if (!world.scans_in_flight.empty()) faults.kill();
+  };
+  in_turns(world, kill_when_scanning, [](SimProcess& process) {
+    (void)attach(process.ctx(), process.environment(), sim_spec(1), {});
+  });
+  ASSERT_EQ(world.scans_in_flight.size(), 1);
+
+  for (auto& [sid, session] : world.sessions)
+    session.state = SessionState::failed;
+  world.dead_portals = {"10.0.1.2", "10.0.2.2"};
+  world.portals_back_ms = world.uptime_ms + 5000;
+  in_turns(world, {}, [&](SimProcess& process) {
+    const Result<RecoverReport> report = recover(process.ctx(), process.environment());
+    EXPECT_TRUE(report && report->failed.empty());
+  });
+  world.pass(60s);
+  EXPECT_EQ(world.picture(), before);
+}
+
 TEST(AttachSimTest, two_faults_on_a_clean_host) {
   run({"clean_twice", sim_world(), sim_spec(2), {}, 2, false});
 }

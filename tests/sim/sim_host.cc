@@ -252,22 +252,43 @@ Status SimHost::remove_node_record(const Ctx& ctx, const LoginRequest& request) 
   });
 }
 
-// The kernel scans a host for one caller at a time, and goes on when he is gone.
 Status SimHost::scan(const Ctx& ctx, const Session& session, std::uint32_t lun) {
   HAWSER_TRY(enter(ctx));
+  if (!is_logged_in(session.sid)) return Error(Errc::unavailable, "the session is lost");
+  return wait_for_scan(ctx, session, lun);
+}
+
+Status SimHost::finish_scan(const Ctx& ctx, const Session& session, std::uint32_t lun) {
+  HAWSER_TRY(enter(ctx));
+  return wait_for_scan(ctx, session, lun);
+}
+
+bool SimHost::is_logged_in(std::uint32_t sid) const {
+  const auto session = world_.sessions.find(sid);
+  return session != world_.sessions.end() && session->second.state == SessionState::logged_in;
+}
+
+// The kernel scans a host for one caller at a time, and goes on when he is gone.
+Status SimHost::wait_for_scan(const Ctx& ctx, const Session& session, std::uint32_t lun) {
   const auto slow = world_.slow_scans.find(session.address);
   std::int64_t ends_ms = world_.uptime_ms;
   for (const SimScan& scan : world_.scans_in_flight) {
     if (scan.session.sid == session.sid) ends_ms = std::max(ends_ms, scan.ends_ms);
   }
-  if (slow != world_.slow_scans.end()) ends_ms += slow->second;
+  const bool looks = is_logged_in(session.sid);
+  if (looks && slow != world_.slow_scans.end()) ends_ms += slow->second;
+  const unsigned number = world_.next_scan++;
   HAWSER_TRY(change([&]() -> Status {
     if (!world_.sessions.contains(session.sid)) return Error(Errc::not_found, "no such session");
-    world_.scans_in_flight.push_back({.session = session, .lun = lun, .ends_ms = ends_ms});
+    world_.scans_in_flight.push_back(
+        {.session = session, .lun = lun, .ends_ms = ends_ms, .number = number, .looks = looks});
     world_.end_scans();
     return ok();
   }));
-  const auto is_over = [&] { return world_.uptime_ms >= ends_ms; };
+  const auto is_over = [&] {
+    return std::none_of(world_.scans_in_flight.begin(), world_.scans_in_flight.end(),
+                        [number](const SimScan& scan) { return scan.number == number; });
+  };
   wait(ctx, is_over);
   if (is_over()) return ok();
   return Error(ctx.check().error()).with(Outcome::unknown);

@@ -44,6 +44,7 @@ class SimHost final : public Host {
   Status remove_node_record(const Ctx& ctx, const LoginRequest& request) override;
 
   Status scan(const Ctx& ctx, const Session& session, std::uint32_t lun) override;
+  Status finish_scan(const Ctx& ctx, const Session& session, std::uint32_t lun) override;
   Result<std::vector<ScsiDevice>> devices(const Ctx& ctx, std::uint32_t sid) override;
   Result<std::optional<ScsiDevice>> find_device(const Ctx& ctx, const DevT& dev) override;
   Result<ScsiDevice> wait_for_device(const Ctx& ctx, const Session& session,
@@ -106,6 +107,8 @@ class SimHost final : public Host {
   bool is_taken(const LoginRequest& request) const;
   bool is_in_flight(std::uint32_t sid) const;
   void bring_back();
+  bool is_logged_in(std::uint32_t sid) const;
+  Status wait_for_scan(const Ctx& ctx, const Session& session, std::uint32_t lun);
   bool is_open(const std::string& node) const;
   Status tell_lost(const std::string& unit);
   void erase_map(const std::string& uuid);

@@ -40,6 +40,9 @@ struct SimScan {
   Session session{};
   std::uint32_t lun = 0;
   std::int64_t ends_ms = 0;  // Uptime.
+  unsigned number = 0;
+  bool looks = true;        // The session was there when it was this scan's turn.
+  bool has_waited = false;  // For its session, which was lost in the middle.
 };
 
 // What survives the death of a process: kernel, daemons and disk.
@@ -96,6 +99,7 @@ struct SimWorld {
   unsigned device_comebacks = 0;  // How often a scan under way brings a removed device.
   std::optional<Map> removed_map{};
 
+  unsigned next_scan = 1;
   std::uint32_t next_sid = 1;
   std::uint32_t next_minor = 0;
   std::int64_t uptime_ms = 1000;
@@ -146,11 +150,22 @@ struct SimWorld {
                        [sid](const SimScan& scan) { return scan.session.sid == sid; });
   }
 
+  // One after the other. One whose session is lost in the middle waits for that to come back.
   void end_scans() {
+    constexpr std::int64_t recovery_ms = 5000;
+    std::map<std::uint32_t, std::int64_t> busy_until{};
+    for (SimScan& scan : scans_in_flight) {
+      const std::uint32_t sid = scan.session.sid;
+      const bool ends = scan.ends_ms <= uptime_ms && busy_until[sid] <= uptime_ms;
+      const bool is_lost = is_dead(sid) && sessions.contains(sid);
+      if (ends && is_lost && scan.looks && !std::exchange(scan.has_waited, true))
+        scan.ends_ms = uptime_ms + recovery_ms;
+      busy_until[sid] = scan.ends_ms = std::max(scan.ends_ms, busy_until[sid]);
+    }
     std::erase_if(scans_in_flight, [&](const SimScan& scan) {
       if (scan.ends_ms > uptime_ms) return false;
       ++changes;
-      add_device(scan.session, scan.lun);
+      if (scan.looks) add_device(scan.session, scan.lun);
       return true;
     });
   }
