@@ -236,10 +236,10 @@ class Host {
   // Errors: busy at the deadline.
   virtual Status wait_until_unused(const Ctx& ctx, const std::string& device) = 0;
 
-  // True if nothing can be left to be written through the map: neither it nor a partition map of it
-  // is open, and no disk keeps a volatile cache. The last one to close a block device waits until
-  // the kernel has written what it holds, or has given it up, which flush() then tells without
-  // asking a path. Source: blkdev_put_whole() in Linux block/bdev.c.
+  // True if nothing can be left to be written through the map: it is not open, not even under a
+  // partition map, and no disk keeps a volatile cache. The last one to close a block device waits
+  // until the kernel has written what it holds, or has given it up, which flush() then tells
+  // without asking a path. Source: blkdev_put_whole() in Linux block/bdev.c.
   virtual Result<bool> is_written(const Ctx& ctx, const Map& map,
                                   const std::vector<ScsiDevice>& devices) = 0;
 

@@ -128,7 +128,8 @@ Result<bool> LinuxHost::is_written(const Ctx& ctx, const Map& map,
         sysfs_.attribute("class/block/" + name + "/queue/write_cache");
     if (!cache || *cache != "write through") return false;
   }
-  return is_map_unused(map.uuid);
+  HAWSER_TRY_ASSIGN(const std::optional<Map> now, dm_.find(map.uuid));
+  return now && now->open_count == 0;
 }
 
 Status LinuxHost::flush_one(const Ctx& ctx, const std::string& name) const {

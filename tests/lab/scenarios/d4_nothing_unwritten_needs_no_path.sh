@@ -47,6 +47,25 @@ remove_lun "$TARGET" 1
 detached
 add_lun "$TARGET" 1 volume
 
+say "the map is open under a partition map, so that a close writes nothing"
+attached fail
+echo 60000 | tee /proc/sys/vm/dirty_{expire,writeback}_centisecs  # Nor does the kernel by itself.
+dmsetup create part --uuid "part1-$(<"/sys/block/${path#/dev/}/dm/uuid")" --table "0 2048 linear $path 0"
+udevadm settle --timeout=60
+udevadm control --stop-exec-queue  # It would look at what was written to.
+both down
+head -c 4M /dev/urandom >/run/pattern
+dd if=/run/pattern of="$path" bs=1M conv=notrunc status=none
+expect_exit 3 hawser detach --json --timeout 15 "$id"
+check "it is refused" grep -q 'no path of .* answers' <<<"$(field .error.message)"
+both up
+udevadm control --start-exec-queue
+expect_exit 0 hawser detach --json --timeout 120 "$id"
+check "what was written is on the target" cmp -n 4194304 /run/pattern /dev/shm/volume.img
+check "nothing is left" nothing_left
+kill $multipathd_pid
+wait_until 20 test ! -d /proc/$multipathd_pid
+
 say "somebody has it open"
 attached queue
 exec 9<"$path"
