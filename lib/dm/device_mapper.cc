@@ -140,18 +140,28 @@ Status resume_new(const std::string& uuid, std::uint16_t flags) HAWSER_REQUIRES(
   return run(task, "resume map " + uuid);
 }
 
-// The ioctl waits for I/O in flight on paths that may be lost, and so must not hold the lock: it is
-// made here, on a descriptor of its own.
-int resume_on(int control, const std::string& uuid, std::uint32_t flags, std::uint16_t udev_flags) {
+dm_ioctl request_on(const std::string& uuid, std::uint32_t flags) {
   dm_ioctl io{};
   io.version[0] = DM_VERSION_MAJOR;
   io.data_size = sizeof io;
   io.data_start = sizeof io;
   io.flags = flags;
+  uuid.copy(io.uuid, sizeof io.uuid - 1);
+  return io;
+}
+
+// The ioctl waits for I/O in flight on paths that may be lost, and so must not hold the lock: it is
+// made here, on a descriptor of its own.
+int resume_on(int control, const std::string& uuid, std::uint32_t flags, std::uint16_t udev_flags) {
+  dm_ioctl io = request_on(uuid, flags);
   io.event_nr = static_cast<std::uint32_t>(udev_flags | DM_UDEV_PRIMARY_SOURCE_FLAG)
                 << DM_UDEV_FLAGS_SHIFT;
-  uuid.copy(io.uuid, sizeof io.uuid - 1);
   return ::ioctl(control, DM_DEV_SUSPEND, &io) == 0 ? 0 : errno;
+}
+
+bool is_live(int control, const std::string& uuid) {
+  dm_ioctl io = request_on(uuid, 0);
+  return ::ioctl(control, DM_DEV_STATUS, &io) == 0 && (io.flags & DM_SUSPEND_FLAG) == 0;
 }
 
 constexpr std::uint32_t kNoFlush = DM_SKIP_LOCKFS_FLAG | DM_NOFLUSH_FLAG;
@@ -163,6 +173,9 @@ Status switch_table(const std::string& uuid, std::uint32_t flags, std::uint16_t 
   if (!control) return Error::from_errno(errno, std::string("open ") + kControl);
   const int err = resume_on(control.get(), uuid, flags, udev_flags);
   if (err == 0) return ok();
+  // Somebody else has resumed it between the two halves of this, suspension and switch. Source:
+  // do_resume() and dm_swap_table() in Linux drivers/md.
+  if (err == EINVAL && is_live(control.get(), uuid)) return ok();
   // The kernel has suspended the map and dropped the table: without this all I/O would hang.
   const int again = resume_on(control.get(), uuid, kNoFlush, udev_flags);
   Error error = Error::from_errno(err, "switch map " + uuid + " to its new table");

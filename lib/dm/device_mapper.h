@@ -39,7 +39,8 @@ class DeviceMapper {
   Status create(const Ctx& ctx, const Map& map) const;
 
   // Loads a table and switches to it. That waits for I/O in flight, so it runs on a worker; a map
-  // is not left suspended. Errors: deadline_exceeded (unknown), io.
+  // is not left suspended. Whoever switches it at the same moment may win, which is no error: look
+  // at what is loaded. Errors: deadline_exceeded (unknown), io.
   Status reload(const Ctx& ctx, const Map& map, const MapTable& table) const;
 
   // As reload(), with another length: what is in flight is flushed, and udev looks at all of it

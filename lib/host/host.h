@@ -165,7 +165,8 @@ class Host {
   // path is claimed by somebody else).
   virtual Status create_map(const Ctx& ctx, const Map& map) = 0;
 
-  // Loads `table` into a live map and switches to it. The map is never left suspended.
+  // Loads `table` into a live map and switches to it. The map is never left suspended. It may have
+  // another table all the same, of somebody who does so at the same moment.
   virtual Status reload_map(const Ctx& ctx, const Map& map, const MapTable& table) = 0;
 
   // As reload_map(), with another length. What is in flight is waited for, and what is queued fails
