@@ -26,7 +26,8 @@ constexpr auto kUdevLookInterval = 1s;
 // udev that is far behind is not waited for.
 constexpr auto kForgetBudget = 10s;
 
-// As long as multipathd shows a path it may make a map of it. One that does so for ever is broken.
+// As long as multipathd shows a path, or does not answer, it may make a map of it. One that does so
+// for ever is broken.
 constexpr auto kMultipathdBudget = 10s;
 
 // Whoever was freed by an error table needs a moment to let go; udev's workers are slow under load.

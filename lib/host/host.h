@@ -210,7 +210,7 @@ class Host {
   // Errors: io (it says no, or nothing), which is a warning to most.
   virtual Status announce_size(const Ctx& ctx, const Map& map) = 0;
 
-  // True if multipathd still shows any of these; false if it does not say.
+  // True if multipathd still shows any of these, or runs and does not say.
   virtual Result<bool> is_known_to_multipathd(const Ctx& ctx,
                                               const std::vector<ScsiDevice>& devices) = 0;
 

@@ -161,7 +161,9 @@ Result<bool> LinuxHost::is_known_to_multipathd(const Ctx& ctx,
   const Result<std::string> paths =
       multipathd_.command(ctx.within(kShowBudget), "show paths raw format \"%d %i\"");
   HAWSER_TRY(ctx.check());
-  if (!paths) return false;
+  // One that starts reads all devices first, and answers when it has made its maps.
+  if (!paths) return !is_absent(paths.error());
+  if (paths->starts_with("timeout")) return true;
   // A name alone may belong to another device by now.
   return std::any_of(devices.begin(), devices.end(), [&](const ScsiDevice& device) {
     return parse_has_path(*paths, device.name, to_string(device.hctl));

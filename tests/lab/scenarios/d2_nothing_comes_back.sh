@@ -84,6 +84,20 @@ for mode in preferred off; do
     wait $detach
     check "it is detached" equal "$(field .detached)" true
     check "nothing is left" nothing_left
+
+    expect_exit 0 hawser attach --json $(volume 2)
+    id=$(field .id)
+    say "multipathd does not answer for a while, as when it starts"
+    kill -STOP $multipathd_pid
+    "$HAWSER" detach --json --log-level info "$id" >/run/out 2>/run/late &
+    detach=$!
+    check "the devices are removed" wait_until 20 grep -q 'removing sd' /run/late
+    for ((n = 0; n < 35; n++)); do nap; done
+    check "it waits for multipathd" grep "$(wwid_of volume)" /etc/multipath/wwids
+    kill -CONT $multipathd_pid
+    wait $detach
+    check "it is detached" equal "$(field .detached)" true
+    check "nothing is left" nothing_left
     kill $multipathd_pid
     wait_until 20 test ! -d /proc/$multipathd_pid
   fi
