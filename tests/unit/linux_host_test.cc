@@ -74,29 +74,5 @@ TEST_F(LinuxHostTest, a_session_whose_connection_never_comes_is_waited_for_until
   EXPECT_EQ(session.error().code(), Errc::deadline_exceeded);
 }
 
-// device-mapper is not asked then.
-// Keeps: D4
-TEST_F(LinuxHostTest, a_disk_with_a_volatile_cache_may_have_to_be_flushed) {
-  const Map map{.uuid = "mpath-x", .minor = 7};
-  const std::vector<ScsiDevice> disks{{.name = "sdb"}};
-  const auto is_written = [&] { return host_->is_written(within(60s), map, disks); };
-
-  tree_.write("class/block/dm-7/queue/write_cache", "write through\n");
-  Result<bool> written = is_written();
-  ASSERT_TRUE(written);
-  EXPECT_FALSE(*written) << "of sdb nothing is known";
-
-  tree_.write("class/block/sdb/queue/write_cache", "write back\n");
-  written = is_written();
-  ASSERT_TRUE(written);
-  EXPECT_FALSE(*written);
-
-  tree_.write("class/block/dm-7/queue/write_cache", "write back\n");
-  tree_.write("class/block/sdb/queue/write_cache", "write through\n");
-  written = is_written();
-  ASSERT_TRUE(written);
-  EXPECT_FALSE(*written);
-}
-
 }  // namespace
 }  // namespace hawser

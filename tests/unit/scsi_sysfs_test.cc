@@ -284,6 +284,17 @@ TEST_F(ScsiSysfsTest, a_session_that_is_not_logged_in_is_not_scanned) {
   EXPECT_EQ(read("class/scsi_host/host3/scan"), "");
 }
 
+// The kernel lets it wait for the other scan, and then finds that the session is lost.
+// Keeps: A1
+TEST_F(ScsiSysfsTest, a_scan_under_way_is_waited_for_on_a_session_that_is_lost) {
+  tree_.write("devices/platform/host3/session1/iscsi_session/session1/state", "FAILED\n");
+  ASSERT_TRUE(scsi_.finish_scan(ctx(), {.sid = 1, .host_no = 3}, 1));
+  EXPECT_EQ(read("class/scsi_host/host3/scan"), "0 0 1");
+  const Status gone = scsi_.finish_scan(ctx(), {.sid = 9, .host_no = 9}, 1);
+  ASSERT_FALSE(gone);
+  EXPECT_EQ(gone.error().code(), Errc::not_found);
+}
+
 TEST_F(ScsiSysfsTest, a_device_is_deleted_only_if_the_name_is_still_its_own) {
   ScsiDevice disk = (*scsi_.devices(1))[0];
   ASSERT_TRUE(scsi_.remove(ctx(), disk));

@@ -33,10 +33,10 @@ def output_of(*command):
 
 
 def build(groups, targets):
-    """The release build, with what is missing of the packages of these groups installed."""
+    """What the lab and these targets need of the release build, with what is missing of the packages of these groups."""
     subprocess.run([TREE / "tools/setup", *groups], check=True)
     subprocess.run(["cmake", "--preset", "release", "-DHAWSER_BUILD_TESTS=ON"], cwd=TREE, check=True, stdout=subprocess.DEVNULL)
-    subprocess.run(["cmake", "--build", "--preset", "release", "--target", *targets], cwd=TREE, check=True,
+    subprocess.run(["cmake", "--build", "--preset", "release", "--target", "whole_xstate", *targets], cwd=TREE, check=True,
                    stdout=subprocess.DEVNULL)
 
 

@@ -202,10 +202,10 @@ def page(cycles, machine, picture):
         *[f"- {what}: {value}" for what, value in machine.items()], "",
         "Starting a process costs some fifty times more in this guest than on a host, so clean times flatter whoever starts "
         "few: compare success, waits, processes and leftovers. Where the seconds are those of the CPU, it is the guest's one "
-        "processor that was measured, which most of the time runs what udev starts for each new disk. Seconds are from the request to the answer; for hawser the "
-        "start of its command is in them, for os-brick the start of Python is not. Processes (threads among them) and CPU "
-        "are the whole guest's during the call, udev's included; its own is what the subject used of that, with the programs that "
-        "it started. Leftovers are sessions, disks, maps, links, node records "
+        "processor that was measured, which most of the time runs what udev starts for each new disk. Seconds are from the "
+        "request to the answer; for hawser the start of its command is in them, for os-brick the start of Python is not. "
+        "Processes (threads among them) and CPU are the whole guest's during the call, udev's included; its own is what the "
+        "subject used of that, with the programs that it started. Leftovers are sessions, disks, maps, links, node records "
         "and logs.", "",
         *[f"- **{subject}**: {SUBJECTS[subject]}" for subject in subjects], "",
         "## All", "", *totals(figures), "", "## Ratios", "", *ratios(figures), "",
