@@ -8,7 +8,7 @@
 // What is added is zero, and the image's own header says that these components are in their initial
 // state: nothing in a guest can use them, since that takes an arch_prctl which it does not have.
 //
-// Source: FP_SIZE in Linux 6.1 and 6.12 arch/x86/um; xstateregs_set() in
+// Source: what Linux 6.1 for arch/um was seen to give; xstateregs_set() in
 // arch/x86/kernel/fpu/regset.c, which says EFAULT to any other size.
 #include <dlfcn.h>
 #include <elf.h>
