@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "base/mutex.h"
-#include "engine/rivals.h"
+#include "engine/map_paths.h"
 #include "engine/run_all.h"
 
 namespace hawser {
@@ -145,7 +145,7 @@ Result<bool> expel_changed(const Ctx& ctx, Operation& operation, const LogState&
         .with(Stage::identify);
   }
   const auto expel = [&]() -> Status {
-    HAWSER_TRY(leave_map(ctx, host, map.uuid, changed));
+    HAWSER_TRY(ensure_not_in_map(ctx, host, map.uuid, changed));
     // They were in the map until now, so nobody else has them.
     for (std::size_t i = 0; i < changed.size(); ++i) {
       HAWSER_TRY(host.remove_device(ctx, changed[i]));

@@ -47,7 +47,7 @@ Status take_out_of_map(const Ctx& ctx, Operation& operation, const std::string& 
   if (!map || !map->has_path(device.dev)) return ok();
   HAWSER_TRY_ASSIGN(const std::vector<ScsiDevice> others, strangers_in(ctx, host, *map, {device}));
   if (others.empty()) return host.remove_map(ctx, uuid);
-  return ensure_not_in_map(ctx, operation, uuid, device);
+  return ensure_not_in_map(ctx, host, uuid, {device});
 }
 
 // multipathd may make a map of a disk that is gone by then, or take it into the one that is there.

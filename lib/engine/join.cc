@@ -201,7 +201,7 @@ Status Joiner::verify(const Ctx& ctx, const Map& map, Path& path) {
     same = mismatch(path.device, path.doubt);
   }
   operation_.warn("path.other_unit", same.error().message(), to_string(path.logged.spec.portal));
-  HAWSER_TRY(ensure_not_in_map(ctx, operation_, uuid_, path.device));
+  HAWSER_TRY(ensure_not_in_map(ctx, operation_.host(), uuid_, {path.device}));
   if (!has_scanned(path.device)) return same;
   Result<Path> again = bring_up_again(ctx, operation_, path);
   if (!again) return std::move(again).error().with(Stage::scan);

@@ -1,5 +1,7 @@
 #include "engine/map_paths.h"
 
+#include <utility>
+
 namespace hawser {
 namespace {
 
@@ -18,6 +20,17 @@ Result<std::vector<DevT>> dead_paths(const Ctx& ctx, Host& host, const Map& map)
 
 }  // namespace
 
+Status reload_map(const Ctx& ctx, Host& host, const Map& map, const MapTable& table) {
+  Status loaded = host.reload_map(ctx, map, table);
+  if (loaded || loaded.error().outcome() == Outcome::unknown) return loaded;
+  const Result<std::optional<Map>> now = host.find_map(ctx, map.uuid);
+  const auto is_as_before = [&](const Map& seen) {
+    return seen.target_type == map.target_type && seen.table == map.table;
+  };
+  if (now && !(*now && is_as_before(**now))) return ok();
+  return std::move(loaded).error().with(Stage::map);
+}
+
 Status ensure_in_map(const Ctx& ctx, Operation& operation, const std::string& uuid,
                      const ScsiDevice& device) {
   Host& host = operation.host();
@@ -28,25 +41,25 @@ Status ensure_in_map(const Ctx& ctx, Operation& operation, const std::string& uu
     }
     if (map->has_path(device.dev)) return ok();
     HAWSER_TRY_ASSIGN(const std::vector<DevT> dead, dead_paths(ctx, host, *map));
-    Status loaded =
-        host.reload_map(ctx, *map, with_path(without_paths(map->table, dead), device.dev));
-    if (!loaded) return std::move(loaded).error().with(Stage::map);
+    HAWSER_TRY(reload_map(ctx, host, *map, with_path(without_paths(map->table, dead), device.dev)));
   }
   return Error(Errc::busy, "somebody keeps taking " + device.name + " out of map " + uuid)
       .with(Stage::map);
 }
 
-Status ensure_not_in_map(const Ctx& ctx, Operation& operation, const std::string& uuid,
-                         const ScsiDevice& device) {
-  Host& host = operation.host();
+Status ensure_not_in_map(const Ctx& ctx, Host& host, const std::string& uuid,
+                         const std::vector<ScsiDevice>& devices) {
   for (int i = 0; i < kTries; ++i) {
     HAWSER_TRY_ASSIGN(const std::optional<Map> map, host.find_map(ctx, uuid));
-    if (!map || !map->has_path(device.dev)) return ok();
-    Status loaded = host.reload_map(ctx, *map, without_paths(map->table, {device.dev}));
-    if (!loaded) return std::move(loaded).error().with(Stage::map);
+    if (!map) return ok();
+    std::vector<DevT> leaving;
+    for (const ScsiDevice& device : devices) {
+      if (map->has_path(device.dev)) leaving.push_back(device.dev);
+    }
+    if (leaving.empty()) return ok();
+    HAWSER_TRY(reload_map(ctx, host, *map, without_paths(map->table, leaving)));
   }
-  return Error(Errc::busy, "somebody keeps putting " + device.name + " into map " + uuid)
-      .with(Stage::map);
+  return Error(Errc::busy, "somebody keeps bringing paths back into map " + uuid).with(Stage::map);
 }
 
 }  // namespace hawser

@@ -1,11 +1,17 @@
-// Taking one path into a live map, and out of it, while others may work on the map as well.
+// Taking paths into a live map, and out of it, while others may work on the map as well.
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "engine/operation.h"
 
 namespace hawser {
+
+// Loads a table that was made from `map`. Also ok if somebody has loaded another one since `map`
+// was looked at: the caller looks again. The kernel opens those paths that the loaded table does
+// not have, and refuses one whose disk is offline. Errors: those of Host::reload_map().
+Status reload_map(const Ctx& ctx, Host& host, const Map& map, const MapTable& table);
 
 // Based on the table that is loaded, so that what multipathd chose stays as it is.
 // Errors: busy (the map is gone, or somebody keeps changing it), those of Host::reload_map().
@@ -13,7 +19,7 @@ Status ensure_in_map(const Ctx& ctx, Operation& operation, const std::string& uu
                      const ScsiDevice& device);
 
 // A map that is not there is success. Errors: as above.
-Status ensure_not_in_map(const Ctx& ctx, Operation& operation, const std::string& uuid,
-                         const ScsiDevice& device);
+Status ensure_not_in_map(const Ctx& ctx, Host& host, const std::string& uuid,
+                         const std::vector<ScsiDevice>& devices);
 
 }  // namespace hawser

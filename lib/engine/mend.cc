@@ -43,7 +43,7 @@ Result<bool> settle_device(const Ctx& ctx, Operation& operation, const LogState&
     const bool is_in_map = map && map->has_path(device.dev);
     if (is_in_map && same_unit(device.identity, state.identity)) return true;
     // multipathd may have put it in without a look at what it is.
-    HAWSER_TRY(ensure_not_in_map(ctx, operation, uuid, device));
+    HAWSER_TRY(ensure_not_in_map(ctx, host, uuid, {device}));
     if (!entry.existed) HAWSER_TRY(host.remove_device(ctx, device));
   }
   if (!entry.existed) operation.undone(step::kDevice, entry.number);

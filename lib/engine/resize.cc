@@ -199,7 +199,7 @@ Status Resize::take_strangers_out(const Ctx& ctx) {
   for (const Member& member : members_) {
     const bool is_stranger = !member.now && member.now.error().code() == Errc::identity_mismatch;
     if (map_ && is_stranger) {
-      HAWSER_TRY(ensure_not_in_map(ctx, operation_, uuid_, member.before));
+      HAWSER_TRY(ensure_not_in_map(ctx, host(), uuid_, {member.before}));
     }
   }
   if (!map_) return ok();

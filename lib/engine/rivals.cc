@@ -7,9 +7,6 @@
 namespace hawser {
 namespace {
 
-// multipathd may reload the map between our look and our load.
-constexpr int kLeaveTries = 10;
-
 std::string place(const LoggedPath& path) {
   return path.spec.target + " LUN " + std::to_string(path.spec.lun);
 }
@@ -44,25 +41,6 @@ Result<std::vector<ScsiDevice>> strangers_in(const Ctx& ctx, Host& host, const M
     if (device) strangers.push_back(*std::move(device));
   }
   return strangers;
-}
-
-Status leave_map(const Ctx& ctx, Host& host, const std::string& uuid,
-                 const std::vector<ScsiDevice>& devices) {
-  const auto is_leaving = [&](const auto& path) {
-    return std::any_of(devices.begin(), devices.end(),
-                       [&](const ScsiDevice& device) { return device.dev == path.dev; });
-  };
-  for (int i = 0; i < kLeaveTries; ++i) {
-    HAWSER_TRY_ASSIGN(const std::optional<Map> map, host.find_map(ctx, uuid));
-    if (!map || std::none_of(map->paths.begin(), map->paths.end(), is_leaving)) return ok();
-    MapTable table = map->table;
-    for (MapTableGroup& group : table.groups)
-      std::erase_if(group.paths, is_leaving);
-    std::erase_if(table.groups, [](const MapTableGroup& group) { return group.paths.empty(); });
-    table.initial_group = 1;
-    HAWSER_TRY(host.reload_map(ctx, *map, table));
-  }
-  return Error(Errc::busy, "somebody keeps bringing paths back into map " + uuid);
 }
 
 Status check_no_rival(const Ctx& ctx, Operation& operation, const std::string& wwid,

@@ -13,11 +13,6 @@ namespace hawser {
 Result<std::vector<ScsiDevice>> strangers_in(const Ctx& ctx, Host& host, const Map& map,
                                              const std::vector<ScsiDevice>& ours);
 
-// Takes devices out of a map that is not theirs alone. Errors: busy (somebody keeps bringing them
-// back), io.
-Status leave_map(const Ctx& ctx, Host& host, const std::string& uuid,
-                 const std::vector<ScsiDevice>& devices);
-
 // Fails if another attachment of this boot has a unit of this WWID. Called after our own WWID is in
 // the log, so that of two at the same time at least one sees the other.
 //

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "engine/access.h"
+#include "engine/map_paths.h"
 #include "engine/node_records.h"
 #include "engine/path.h"
 #include "engine/rivals.h"
@@ -202,7 +203,7 @@ Status undo_attach(const Ctx& ctx, Operation& operation, const LogState& state) 
     HAWSER_TRY(finish_scans(ctx, operation));
     HAWSER_TRY_ASSIGN(const Footprint footprint, own_footprint(ctx, operation, state));
     for (const std::string& uuid : footprint.shared_map_uuids)
-      HAWSER_TRY(leave_map(ctx, operation.host(), uuid, footprint.devices));
+      HAWSER_TRY(ensure_not_in_map(ctx, operation.host(), uuid, footprint.devices));
     const Look look = [&](const Ctx& look_ctx) -> Result<Footprint> {
       HAWSER_TRY_ASSIGN(Footprint there, own_footprint(look_ctx, operation, state));
       HAWSER_TRY(announce(look_ctx, operation, there));

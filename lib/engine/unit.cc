@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "engine/access.h"
+#include "engine/map_paths.h"
 #include "engine/rivals.h"
 #include "model/lun.h"
 
@@ -293,7 +294,7 @@ Status Unit::grow_map(const Ctx& ctx, const Path& path) {
     const bool is_worth_keeping = map->target_type == "multipath" && has_others;
     const MapTable table =
         is_worth_keeping ? with_path(map->table, path.device.dev) : simple_table({path.device.dev});
-    HAWSER_TRY(host.reload_map(ctx, *map, table));
+    HAWSER_TRY(reload_map(ctx, host, *map, table));
   }
   return Error(Errc::busy, "somebody keeps taking " + path.device.name + " out of it");
 }
@@ -354,9 +355,33 @@ Status Unit::settle(const Ctx& ctx) {
       return use_bare(ctx, paths_.front());
     }
   }
-  for (const Path& path : paths_)
-    HAWSER_TRY(add_to_map(ctx, path));
+  HAWSER_TRY(bring_all_in(ctx));
   return settle_access(ctx);
+}
+
+// One that is lost by now may have been taken out, and cannot be brought in. It may come back
+// later; the volume can be used without it.
+Status Unit::bring_all_in(const Ctx& ctx) {
+  Status last;
+  std::vector<std::string> lost;
+  for (const Path& path : paths_) {
+    Status added = add_to_map(ctx, path);
+    if (added) continue;
+    HAWSER_TRY_ASSIGN(const bool is_lost, has_lost(ctx, path));
+    if (is_fatal_ || !is_lost) return added;
+    lost.push_back(path.device.name + " is left out of the map: " + added.error().message());
+    last = std::move(added);
+  }
+  if (lost.size() == paths_.size()) return last;
+  for (const std::string& text : lost)
+    operation_.warn("path.lost", text);
+  return ok();
+}
+
+Result<bool> Unit::has_lost(const Ctx& ctx, const Path& path) const {
+  HAWSER_TRY_ASSIGN(const std::optional<ScsiDevice> now,
+                    operation_.host().find_device(ctx, path.device.dev));
+  return !now || now->state != "running";
 }
 
 Status Unit::settle_access(const Ctx& ctx) {

@@ -30,8 +30,9 @@ class Unit {
   // `is_fatal()` afterwards, no path can succeed.
   Status admit(const Ctx& ctx, Path path);
 
-  // Brings into the map what somebody else's reload may have dropped from it, and sees that it can
-  // be written to, or cannot, as was asked for.
+  // Brings into the map what somebody else's reload may have dropped from it, except for paths that
+  // are lost by now if it has others, and sees that it can be written to, or cannot, as was asked
+  // for.
   // Errors: busy, io, permission_denied, identity_mismatch; unsupported if multipathd has removed
   // the map because its configuration says so.
   Status settle(const Ctx& ctx);
@@ -62,6 +63,8 @@ class Unit {
   Status grow_map(const Ctx& ctx, const Path& path);
   Result<bool> check_members(const Ctx& ctx, const Map& map, const Path& path);
   Status check_stranger(const Ctx& ctx, const ScsiDevice& device, const Path& path);
+  Status bring_all_in(const Ctx& ctx);
+  Result<bool> has_lost(const Ctx& ctx, const Path& path) const;
   Status settle_access(const Ctx& ctx);
 
   Operation& operation_;

@@ -189,9 +189,11 @@ void Invariants::check_kept() const {
       findings_.expect(world.devices.contains(name), "neighbour " + kept.volume + " lost a disk");
     for (const auto& [uuid, paths] : kept.maps) {
       const auto map = world.maps.find(uuid);
-      const bool is_whole = map != world.maps.end() && map->second.target_type == "multipath" &&
-                            std::all_of(paths.begin(), paths.end(),
-                                        [&](const DevT& dev) { return map->second.has_path(dev); });
+      const bool is_whole =
+          map != world.maps.end() && map->second.target_type == "multipath" &&
+          std::all_of(paths.begin(), paths.end(), [&, uuid = uuid](const DevT& dev) {
+            return map->second.has_path(dev) || scene_.dropped_by_multipathd.contains({uuid, dev});
+          });
       findings_.expect(is_whole, "neighbour " + kept.volume + " lost a path");
     }
   }

@@ -369,7 +369,9 @@ class Run {
                      "a read-only map can be written");
     std::size_t right = 0;
     for (const auto& [name, device] : world().devices) {
-      if (!map->second.has_path(device.dev)) continue;
+      const bool is_dropped = scene_.dropped_by_multipathd.contains({map->first, device.dev});
+      if (is_dropped) ++right;  // It came in, and was lost.
+      if (is_dropped || !map->second.has_path(device.dev)) continue;
       const std::string behind = world().unit_behind(device);
       if (!world().is_dead(device.sid) && !behind.empty() && !unit.empty())
         findings_.expect(behind == unit, "a map with a path to another unit was handed out");
@@ -389,6 +391,7 @@ class Run {
     for (const auto& [uuid, members] : before.members) {
       const auto map = world().maps.find(uuid);
       for (const DevT& dev : members) {
+        if (scene_.dropped_by_multipathd.contains({uuid, dev})) continue;
         findings_.expect(map != world().maps.end() && map->second.has_path(dev),
                          who + " took a path out of map " + uuid);
       }

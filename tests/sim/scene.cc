@@ -224,6 +224,7 @@ void Surroundings::act_as_multipathd() {
   const auto chosen =
       std::next(world.devices.begin(), random_.below(static_cast<unsigned>(world.devices.size())));
   const ScsiDevice& device = chosen->second;
+  if (device.state != "running") return drop_as_multipathd(device);
   const std::string unit = world.unit_behind(device);
   // Of two units that show one WWID it may take the wrong one; that is not ours to prevent.
   const bool is_right =
@@ -269,6 +270,23 @@ void Surroundings::act_as_multipathd() {
   }
   for (MapPathStatus& path : map->second.paths) {
     if (path.dev == device.dev) path.is_active = true;
+  }
+}
+
+// A reload of a map leaves out a path that is offline, if there is another.
+void Surroundings::drop_as_multipathd(const ScsiDevice& device) {
+  SimWorld& world = scene_.world;
+  if (scene_.is_foreign(device) || world.uptime_ms < world.udev_back_ms) return;
+  for (auto& [uuid, map] : world.maps) {
+    const bool is_other_good = std::any_of(
+        map.paths.begin(), map.paths.end(),
+        [&](const MapPathStatus& path) { return path.dev != device.dev && path.is_active; });
+    if (!map.has_path(device.dev) || !is_other_good) continue;
+    tell("multipathd drops " + device.name + " from the map");
+    map.table = without_paths(map.table, {device.dev});
+    std::erase_if(map.paths, [&](const MapPathStatus& path) { return path.dev == device.dev; });
+    scene_.dropped_by_multipathd.insert({uuid, device.dev});
+    ++world.changes;
   }
 }
 

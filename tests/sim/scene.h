@@ -63,7 +63,8 @@ struct Scene {
   std::vector<std::string> portals{};          // Addresses.
   std::set<std::uint32_t> abandoned{};         // Sessions with a disk that turned into another's.
   std::map<std::string, std::string> units{};  // Map uuid: the unit that has it by right.
-  std::set<std::pair<std::string, DevT>> taken_by_multipathd{};  // Map uuid and path.
+  std::set<std::pair<std::string, DevT>> taken_by_multipathd{};    // Map uuid and path.
+  std::set<std::pair<std::string, DevT>> dropped_by_multipathd{};  // Likewise.
 
   void add_unit(const std::string& unit);
   // What was handed out of a volume: "dm-0", or the name of a disk; empty if there is nothing.
@@ -94,6 +95,7 @@ class Surroundings {
   const std::string& any_portal() { return scene_.portals[random_.below(portal_count_)]; }
   void fail_or_mend_portal();
   void act_as_multipathd();
+  void drop_as_multipathd(const ScsiDevice& device);
   void slow_down();
   void let_udev_wait();
   void let_time_jump();

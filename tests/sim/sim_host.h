@@ -109,6 +109,7 @@ class SimHost final : public Host {
   void bring_back();
   bool is_logged_in(std::uint32_t sid) const;
   Status wait_for_scan(const Ctx& ctx, const Session& session, std::uint32_t lun);
+  Status open_paths(const std::vector<MapPathStatus>& paths, const Map* loaded) const;
   bool is_open(const std::string& node) const;
   Status tell_lost(const std::string& unit);
   void erase_map(const std::string& uuid);

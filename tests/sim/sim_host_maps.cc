@@ -35,6 +35,19 @@ Status check_stop(const Ctx& ctx) {
 
 }  // namespace
 
+// device-mapper opens what it has not open yet.
+Status SimHost::open_paths(const std::vector<MapPathStatus>& paths, const Map* loaded) const {
+  for (const MapPathStatus& path : paths) {
+    if (loaded != nullptr && loaded->has_path(path.dev)) continue;
+    const auto is_online = [&](const auto& entry) {
+      return entry.second.dev == path.dev && entry.second.state == "running";
+    };
+    if (std::none_of(world_.devices.begin(), world_.devices.end(), is_online))
+      return Error(Errc::not_found, to_string(path.dev) + ": no such device or address");
+  }
+  return ok();
+}
+
 Result<std::optional<Map>> SimHost::find_map(const Ctx& ctx, const std::string& uuid) {
   HAWSER_TRY(enter(ctx));
   HAWSER_TRY(faults_.look());
@@ -55,6 +68,7 @@ Status SimHost::create_map(const Ctx& ctx, const Map& map) {
     Map made = map;
     made.minor = world_.next_minor++;
     made.paths = all_active(map.table);
+    HAWSER_TRY(open_paths(made.paths, nullptr));
     world_.maps[map.uuid] = made;
     return ok();
   });
@@ -65,9 +79,11 @@ Status SimHost::reload_map(const Ctx& ctx, const Map& map, const MapTable& table
   return change([&]() -> Status {
     const auto loaded = world_.maps.find(map.uuid);
     if (loaded == world_.maps.end()) return Error(Errc::not_found, "no map " + map.uuid);
+    std::vector<MapPathStatus> paths = all_active(table);
+    HAWSER_TRY(open_paths(paths, &loaded->second));
     loaded->second.target_type = "multipath";
     loaded->second.table = table;
-    loaded->second.paths = all_active(table);
+    loaded->second.paths = std::move(paths);
     return ok();
   });
 }
