@@ -110,6 +110,7 @@ struct Claim {
   std::uint32_t number = 0;
   std::optional<Session> session{};  // There already.
   Origin origin = Origin::created;
+  bool is_awaited = false;  // Another attachment of ours has announced a login as well.
 };
 
 // The decision, under the lock: use the session that is there, or announce a login.
@@ -118,11 +119,10 @@ Result<Claim> claim(const Ctx& ctx, Operation& operation, const LoggedPath& path
   HAWSER_TRY_ASSIGN(const auto lock, lock_session(ctx, operation, path.key));
   Claim claim;
   HAWSER_TRY_ASSIGN(claim.session, find_session(ctx, operation, path.key));
-  if (claim.session) {
-    HAWSER_TRY_ASSIGN(const std::vector<Use> uses,
-                      other_uses(operation, path.key, claim.session->sid));
-    claim.origin = any_ours(uses) ? Origin::shared : Origin::foreign;
-  }
+  HAWSER_TRY_ASSIGN(const std::vector<Use> uses,
+                    other_uses(operation, path.key, claim.session ? claim.session->sid : 0));
+  claim.is_awaited = any_ours(uses);
+  if (claim.session) claim.origin = claim.is_awaited ? Origin::shared : Origin::foreign;
   const std::int64_t expires_ms = operation.host().uptime_ms() +
                                   std::chrono::milliseconds(request.login_timeout).count() +
                                   kLoginSlackMs;
@@ -152,17 +152,17 @@ Result<Session> await_logged_in(const Ctx& ctx, Operation& operation, const Sess
 }
 
 // Logs in; when somebody else is at it as well, waits for theirs and tries again if that fails.
+// `is_ours`: another attachment of ours makes the session, or made it and has let go of it.
 //
-// Errors: with Outcome::unknown if it is another attachment of ours that is at it: it may have let
-// go of its session meanwhile because we were about to use it.
+// Errors: with Outcome::unknown if `is_ours`: it may have let go of its session meanwhile because
+// we were about to use it.
 Result<Acquired> log_in(const Ctx& ctx, Operation& operation, const LoggedPath& path,
-                        const LoginRequest& request) {
+                        const LoginRequest& request, bool is_ours) {
   Host& host = operation.host();
   const std::int64_t start_ms = host.uptime_ms();
   operation.tell(Event::Level::info, "login.sent", "logging in to " + path.key.target,
                  to_string(path.spec.portal));
   const auto took = [&] { return std::chrono::milliseconds(host.uptime_ms() - start_ms); };
-  bool is_ours = false;  // Another attachment of ours makes it, or made it and has let go of it.
   const auto take_over = [&]() -> Result<std::optional<Session>> {
     HAWSER_TRY_ASSIGN(std::vector<Use> uses, other_uses(operation, path.key, 0));
     is_ours = is_ours || any_ours(uses);
@@ -208,7 +208,7 @@ Result<Acquired> acquire_session(const Ctx& ctx, Operation& operation, const Log
     return acquired;
   }
 
-  acquired = log_in(ctx, operation, path, request);
+  acquired = log_in(ctx, operation, path, request, claimed.is_awaited);
   if (!acquired) {
     if (acquired.error().outcome() == Outcome::unchanged) {
       HAWSER_TRY(operation.failed(step::kSession, claimed.number, acquired.error()));
