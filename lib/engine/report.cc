@@ -23,7 +23,9 @@ std::string path_state(const Session& session, const ScsiDevice& device,
   const auto path = std::find_if(map->paths.begin(), map->paths.end(),
                                  [&](const MapPathStatus& p) { return p.dev == device.dev; });
   if (path == map->paths.end()) return "missing";
-  return path->is_active ? "active" : "faulty";
+  // The kernel fails all I/O to a disk without a size. multipathd, which only asks whether the unit
+  // is ready, brings it back every time.
+  return path->is_active && device.sectors > 0 ? "active" : "faulty";
 }
 
 // Fills in what the log knows of a path; the kernel's part comes from fill_from_kernel().

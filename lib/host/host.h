@@ -137,7 +137,10 @@ class Host {
   virtual Result<ScsiDevice> wait_for_device(const Ctx& ctx, const Session& session,
                                              std::uint32_t lun) = 0;
 
-  // Has the kernel read size and identity again.
+  // Has the kernel read size and identity again. One that answers no read is left alone: where the
+  // target does not show the unit for a moment, the kernel would take its size for zero and fail
+  // all I/O, also when the unit is back. Source: read_capacity_error() in Linux drivers/scsi/sd.c.
+  // Errors: unavailable, io, deadline_exceeded.
   virtual Status rescan(const Ctx& ctx, const ScsiDevice& device) = 0;
 
   // Deletes a SCSI device and returns once it is gone from sysfs. Gone already is success.

@@ -253,6 +253,8 @@ Result<ScsiDevice> LinuxHost::wait_for_device(const Ctx& ctx, const Session& ses
 }
 
 Status LinuxHost::rescan(const Ctx& ctx, const ScsiDevice& device) {
+  HAWSER_TRY_ASSIGN(const std::optional<ScsiDevice> known, scsi_.find(device.dev));
+  if (known && known->sectors > 0 && known->takes_reads()) HAWSER_TRY(probe(ctx, *known));
   return scsi_.rescan(ctx, device);
 }
 

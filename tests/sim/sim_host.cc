@@ -313,7 +313,7 @@ Result<ScsiDevice> SimHost::wait_for_device(const Ctx& ctx, const Session& sessi
   return Error(Errc::not_found, "no such LUN");
 }
 
-// A device whose LUN is gone keeps the identity that it had: the kernel says nothing of it.
+// A device whose LUN is gone keeps what it had.
 Status SimHost::rescan(const Ctx& ctx, const ScsiDevice& device) {
   HAWSER_TRY(enter(ctx));
   return change([&]() -> Status {
@@ -321,7 +321,7 @@ Status SimHost::rescan(const Ctx& ctx, const ScsiDevice& device) {
     if (known == world_.devices.end()) return Error(Errc::not_found, device.name + " is gone");
     if (world_.is_dead(device.sid)) return Error(Errc::io, device.name + " does not answer");
     const std::string unit = world_.unit_behind(device);
-    if (unit.empty()) return ok();
+    if (unit.empty()) return Error(Errc::io, device.name + " does not answer");
     known->second.identity = sim_identity(unit);
     known->second.sectors = world_.sectors_of(unit);
     return ok();
