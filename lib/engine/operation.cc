@@ -38,21 +38,17 @@ Result<std::uint32_t> Operation::intent(std::string_view step, Fields fields) {
 }
 
 Status Operation::done(std::string_view step, std::uint32_t number, Fields fields) {
-  const MutexLock lock(mutex_);
-  return append({.type = RecordType::done,
-                 .step = std::string(step),
-                 .number = number,
-                 .fields = std::move(fields)},
-                Durability::process);
+  return append_fact({.type = RecordType::done,
+                      .step = std::string(step),
+                      .number = number,
+                      .fields = std::move(fields)});
 }
 
 Status Operation::failed(std::string_view step, std::uint32_t number, const Error& error) {
-  const MutexLock lock(mutex_);
-  return append({.type = RecordType::failed,
-                 .step = std::string(step),
-                 .number = number,
-                 .fields = {{"error", error.message()}}},
-                Durability::process);
+  return append_fact({.type = RecordType::failed,
+                      .step = std::string(step),
+                      .number = number,
+                      .fields = {{"error", error.message()}}});
 }
 
 void Operation::undone(std::string_view step, std::uint32_t number) {
@@ -76,15 +72,22 @@ void Operation::found_done(std::string_view step, std::uint32_t number) {
   (void)append_anyway({.type = RecordType::done, .step = std::string(step), .number = number});
 }
 
-// False if the log cannot be written. Nothing can be appended to it from then on.
+// What has happened is so, whether or not the log could be told: nothing can be appended to it from
+// the first failure on.
+Status Operation::append_fact(Record record) {
+  const MutexLock lock(mutex_);
+  Status written = append(record, Durability::process);
+  if (!written) unwritten_.push_back(std::move(record));
+  return written;
+}
+
+// For an undo, which goes on without the log. False if it cannot be written.
 bool Operation::append_anyway(Record record) {
-  Status written;
+  const Status written = append_fact(std::move(record));
+  if (written) return true;
   {
     const MutexLock lock(mutex_);
-    written = append(record, Durability::process);
-    if (written) return true;
-    unwritten_.push_back(std::move(record));
-    if (unwritten_.size() > 1) return false;  // Once is enough.
+    if (std::exchange(is_failure_told_, true)) return false;
   }
   tell(Event::Level::warning, "log.failed", written.error().message());
   return false;

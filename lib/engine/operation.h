@@ -36,7 +36,7 @@ class Operation {
 
   // --- the log ----------------------------------------------------------------------------------
 
-  // What the log says, with all that was appended here, or was to be by an undo.
+  // What the log says, and what was done here and could not be written to it.
   Result<LogState> state() const;
 
   // Announces a step. Nothing may be changed on the host before this returned its number.
@@ -82,6 +82,7 @@ class Operation {
  private:
   Operation(Environment environment, std::string id, std::unique_ptr<LogFile> log);
   Status append(Record record, Durability durability) HAWSER_REQUIRES(mutex_);
+  Status append_fact(Record record);
   bool append_anyway(Record record);
 
   const Environment environment_;
@@ -91,7 +92,8 @@ class Operation {
   std::unique_ptr<LogFile> log_ HAWSER_GUARDED_BY(mutex_);
   std::uint32_t next_number_ HAWSER_GUARDED_BY(mutex_) = 1;
   bool is_forgotten_ HAWSER_GUARDED_BY(mutex_) = false;
-  std::vector<Record> unwritten_ HAWSER_GUARDED_BY(mutex_){};  // Of an undo. Comes after the log.
+  std::vector<Record> unwritten_ HAWSER_GUARDED_BY(mutex_){};  // Facts. They come after the log.
+  bool is_failure_told_ HAWSER_GUARDED_BY(mutex_) = false;
   std::map<std::string, std::unique_ptr<NamedLock>> kept_ HAWSER_GUARDED_BY(mutex_){};
   std::vector<std::string> warnings_ HAWSER_GUARDED_BY(mutex_){};
 };
