@@ -114,7 +114,15 @@ Status Unit::check_access(const Path& path) const {
 }
 
 Status Unit::learn(const Ctx& ctx, const Path& path) {
-  HAWSER_TRY_ASSIGN(wwid_, operation_.host().wwid(ctx, path.device));
+  HAWSER_TRY_ASSIGN(std::string wwid, operation_.host().wwid(ctx, path.device));
+  if (wwid != wwid_) {
+    // The path before this one was refused. What was done for its unit is in the log.
+    wwid_step_.reset();
+    map_step_.reset();
+    has_map_ = false;
+    is_map_ours_ = false;
+  }
+  wwid_ = std::move(wwid);
   if (wwid_.empty() && multipath_ != Multipath::off) {
     HAWSER_TRY(refuse_map(ctx, path.device.name + " says nothing that identifies it"));
   }

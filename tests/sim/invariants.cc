@@ -104,7 +104,7 @@ void Invariants::begin(const std::map<std::string, Licence>& licences) {
     if (state.phase != Phase::attached || state.boot_id != world.boot_id) continue;
     Kept kept{.volume = volume.id};
     const auto keep = [&](const ScsiDevice& device) {
-      kept.devices.insert(device.name);
+      kept.devices[device.name] = device.dev;
       kept.sids.insert(device.sid);
     };
     const auto map = world.maps.find(map_uuid_of(state.wwid));
@@ -181,19 +181,24 @@ void Invariants::check_foreign() const {
 // Volumes that nobody works on have all that they had.
 void Invariants::check_kept() const {
   const SimWorld& world = scene_.world;
+  // A join that was cut short takes back what is not in the map.
+  const auto is_dropped = [&](const DevT& dev) {
+    return std::any_of(scene_.dropped_by_multipathd.begin(), scene_.dropped_by_multipathd.end(),
+                       [&](const auto& path) { return path.second == dev; });
+  };
   for (const Kept& kept : kept_) {
     for (const std::uint32_t sid : kept.sids)
       findings_.expect(world.sessions.contains(sid),
                        "neighbour " + kept.volume + " lost a session");
-    for (const std::string& name : kept.devices)
-      findings_.expect(world.devices.contains(name), "neighbour " + kept.volume + " lost a disk");
+    for (const auto& [name, dev] : kept.devices)
+      findings_.expect(world.devices.contains(name) || is_dropped(dev),
+                       "neighbour " + kept.volume + " lost a disk");
     for (const auto& [uuid, paths] : kept.maps) {
       const auto map = world.maps.find(uuid);
-      const bool is_whole =
-          map != world.maps.end() && map->second.target_type == "multipath" &&
-          std::all_of(paths.begin(), paths.end(), [&, uuid = uuid](const DevT& dev) {
-            return map->second.has_path(dev) || scene_.dropped_by_multipathd.contains({uuid, dev});
-          });
+      const bool is_whole = map != world.maps.end() && map->second.target_type == "multipath" &&
+                            std::all_of(paths.begin(), paths.end(), [&](const DevT& dev) {
+                              return map->second.has_path(dev) || is_dropped(dev);
+                            });
       findings_.expect(is_whole, "neighbour " + kept.volume + " lost a path");
     }
   }

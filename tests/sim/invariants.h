@@ -43,7 +43,7 @@ class Invariants {
   struct Kept {
     std::string volume{};
     std::set<std::uint32_t> sids{};
-    std::set<std::string> devices{};
+    std::map<std::string, DevT> devices{};  // By name.
     std::map<std::string, std::vector<DevT>> maps{};
   };
 
