@@ -26,12 +26,17 @@ constexpr auto kUdevLookInterval = 1s;
 // udev that is far behind is not waited for.
 constexpr auto kForgetBudget = 10s;
 
-// As long as multipathd shows a path, or does not answer, it may make a map of it. One that does so
-// for ever is broken.
-constexpr auto kMultipathdBudget = 10s;
+// As long as multipathd shows a path, or does not answer, it may make a map of it. Under load it
+// has been seen to be twenty seconds behind; one that does so for ever is broken.
+constexpr auto kMultipathdBudget = 30s;
 
 // Whoever was freed by an error table needs a moment to let go; udev's workers are slow under load.
 constexpr auto kLetGoBudget = 10s;
+
+// What others have left to do when all is gone is not worth the deadline.
+std::chrono::nanoseconds at_most(const Ctx& ctx, std::chrono::nanoseconds budget) {
+  return std::min<std::chrono::nanoseconds>(budget, ctx.left() / 3);
+}
 
 class TakeDown {
  public:
@@ -51,8 +56,8 @@ class TakeDown {
     HAWSER_TRY(remove_for_good(ctx, meanwhile));
     if (!has_changed_) return ok();
     HAWSER_TRY(wait_for_udev(ctx));
-    const auto budget = std::min<std::chrono::nanoseconds>(kForgetBudget, ctx.left() / 3);
-    const Status forgotten = host().wait_for_udev_to_forget(ctx.within(budget), gone_);
+    const Ctx forget_ctx = ctx.within(at_most(ctx, kForgetBudget));
+    const Status forgotten = host().wait_for_udev_to_forget(forget_ctx, gone_);
     if (!forgotten) operation_.warn("udev.slow", forgotten.error().message());
     return ok();
   }
@@ -176,7 +181,7 @@ class TakeDown {
     }
     if (tasks.empty()) return false;
     has_changed_ = true;
-    multipathd_end_ = ctx.clock.now() + kMultipathdBudget;
+    multipathd_end_ = ctx.clock.now() + at_most(ctx, kMultipathdBudget);
     Status removed = run_all(ctx, host(), std::move(tasks));
     if (removed) return true;
     if (removal_ == Removal::if_unused) return std::move(removed).error().with(Stage::remove);
@@ -194,8 +199,14 @@ class TakeDown {
   }
 
   Result<bool> is_known_to_multipathd(const Ctx& ctx) {
-    if (gone_.empty() || ctx.clock.now() >= multipathd_end_) return false;
-    return host().is_known_to_multipathd(ctx, gone_);
+    if (gone_.empty() || is_multipathd_late_) return false;
+    HAWSER_TRY_ASSIGN(const bool is_known, host().is_known_to_multipathd(ctx, gone_));
+    if (!is_known || ctx.clock.now() < multipathd_end_) return is_known;
+    operation_.warn("multipathd.slow",
+                    "multipathd has not let go of " + gone_.front().name +
+                        " yet: it may make a map of it, or write its WWID down, when it is gone");
+    is_multipathd_late_ = true;
+    return false;
   }
 
   // By force: a warning, unless the time is up.
@@ -216,6 +227,7 @@ class TakeDown {
   std::set<std::string> closing_{};   // Maps that their openers keep for now.
   std::set<std::string> left_{};      // Devices that could not be deleted, and are given up.
   std::vector<ScsiDevice> gone_{};    // Devices that were removed.
+  bool is_multipathd_late_ = false;
 };
 
 }  // namespace

@@ -291,7 +291,7 @@ Result<std::string> LinuxHost::wwid(const Ctx& ctx, const ScsiDevice& device) {
     return is_usable_wwid(wwid) && names_unit(device.identity, wwid);
   };
   if (paths) {
-    auto wwid = parse_path_wwid(*paths, device.name);
+    auto wwid = parse_path_field(*paths, device.name);
     if (wwid && is_of_device(*wwid)) return *std::move(wwid);
   }
   HAWSER_TRY_ASSIGN(const std::optional<UdevRecord> record, udev_record(device.dev));

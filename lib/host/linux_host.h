@@ -93,6 +93,7 @@ class LinuxHost final : public Host {
   Result<std::vector<std::string>> parts_of(const std::string& device) const;
   Result<std::vector<DevT>> numbers_of(const std::string& device) const;
   Status flush_one(const Ctx& ctx, const std::string& name) const;
+  void forget_namesake(const Ctx& ctx, const ScsiDevice& device);
   Result<bool> is_map_unused(const std::string& uuid) const;
   Result<bool> is_disk_unused(const Ctx& ctx, const std::string& device) const;
 

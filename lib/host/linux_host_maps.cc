@@ -19,6 +19,7 @@ constexpr auto kCloseTick = 50ms;
 // multipathd gives up its own lock after 4 s; a path that it does not know yet is not worth that.
 constexpr auto kOfferBudget = 2s;
 constexpr auto kShowBudget = 2s;
+constexpr const char* kShowAddresses = "show paths raw format \"%d %i\"";
 
 std::string by_uuid_link(const std::string& uuid) { return "/dev/disk/by-id/dm-uuid-" + uuid; }
 
@@ -129,9 +130,21 @@ Status LinuxHost::wait_for_udev_to_forget(const Ctx& ctx, const std::vector<Scsi
       .with(Stage::udev);
 }
 
+// A multipathd that lags takes a new disk for the one that had its name before, and would make a
+// map of that one's unit over it.
+void LinuxHost::forget_namesake(const Ctx& ctx, const ScsiDevice& device) {
+  const Result<std::string> paths = multipathd_.command(ctx, kShowAddresses);
+  if (!paths) return;
+  const std::optional<std::string> address = parse_path_field(*paths, device.name);
+  if (address && *address != to_string(device.hctl)) {
+    (void)multipathd_.command(ctx, "del path " + device.name);
+  }
+}
+
 Result<PathVerdict> LinuxHost::offer_path(const Ctx& ctx, const ScsiDevice& device) {
-  const Result<std::string> answer =
-      multipathd_.command(ctx.within(kOfferBudget), "add path " + device.name);
+  const Ctx offer_ctx = ctx.within(kOfferBudget);
+  forget_namesake(offer_ctx, device);
+  const Result<std::string> answer = multipathd_.command(offer_ctx, "add path " + device.name);
   HAWSER_TRY(ctx.check());
   if (!answer && is_absent(answer.error())) return PathVerdict::not_running;
   if (!answer) return PathVerdict::undecided;
@@ -158,15 +171,14 @@ Status LinuxHost::announce_size(const Ctx& ctx, const Map& map) {
 
 Result<bool> LinuxHost::is_known_to_multipathd(const Ctx& ctx,
                                                const std::vector<ScsiDevice>& devices) {
-  const Result<std::string> paths =
-      multipathd_.command(ctx.within(kShowBudget), "show paths raw format \"%d %i\"");
+  const Result<std::string> paths = multipathd_.command(ctx.within(kShowBudget), kShowAddresses);
   HAWSER_TRY(ctx.check());
   // One that starts reads all devices first, and answers when it has made its maps.
   if (!paths) return !is_absent(paths.error());
   if (paths->starts_with("timeout")) return true;
   // A name alone may belong to another device by now.
   return std::any_of(devices.begin(), devices.end(), [&](const ScsiDevice& device) {
-    return parse_has_path(*paths, device.name, to_string(device.hctl));
+    return parse_path_field(*paths, device.name) == to_string(device.hctl);
   });
 }
 

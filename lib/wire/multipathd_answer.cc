@@ -58,22 +58,14 @@ PathOffer parse_add_path(std::string_view answer) {
   return PathOffer::undecided;
 }
 
-std::optional<std::string> parse_path_wwid(std::string_view answer, std::string_view device) {
+std::optional<std::string> parse_path_field(std::string_view answer, std::string_view device) {
   while (!answer.empty()) {
-    const auto [name, wwid] = take_line(answer);
+    const auto [name, field] = take_line(answer);
     if (name != device) continue;
-    if (wwid.empty() || wwid == "[undef]" || wwid.size() > 127) return std::nullopt;
-    return std::string(wwid);
+    if (field.empty() || field == "[undef]" || field.size() > 127) return std::nullopt;
+    return std::string(field);
   }
   return std::nullopt;
-}
-
-bool parse_has_path(std::string_view answer, std::string_view device, std::string_view hctl) {
-  while (!answer.empty()) {
-    const auto [name, address] = take_line(answer);
-    if (name == device && address == hctl) return true;
-  }
-  return false;
 }
 
 }  // namespace hawser

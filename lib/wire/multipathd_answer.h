@@ -28,10 +28,8 @@ enum class PathOffer { accepted, undecided, blacklisted };
 // cli_handlers.c, 0.7 to 0.14.
 PathOffer parse_add_path(std::string_view answer);
 
-// The WWID of `device` in the answer to `show paths raw format "%d %w"`; nullopt if it has none.
-std::optional<std::string> parse_path_wwid(std::string_view answer, std::string_view device);
-
-// Whether the answer to `show paths raw format "%d %i"` has `device` at address `hctl`.
-bool parse_has_path(std::string_view answer, std::string_view device, std::string_view hctl);
+// What the answer to `show paths raw format "%d %w"` (WWID) or "%d %i" (address) says of `device`;
+// nullopt if nothing.
+std::optional<std::string> parse_path_field(std::string_view answer, std::string_view device);
 
 }  // namespace hawser

@@ -106,19 +106,12 @@ TEST_F(MultipathdTest, the_words_of_its_answers_are_understood) {
     EXPECT_EQ(parse_add_path(answer), PathOffer::undecided) << answer;
 
   const std::string paths = "sda 36001\nsdb 36002 \nsdc \nsdd [undef]";
-  EXPECT_EQ(parse_path_wwid(paths, "sdb"), "36002");
-  EXPECT_EQ(parse_path_wwid(paths, "sdc"), std::nullopt);
-  EXPECT_EQ(parse_path_wwid(paths, "sdd"), std::nullopt);
-  EXPECT_EQ(parse_path_wwid(paths, "sd"), std::nullopt);
-}
-
-TEST_F(MultipathdTest, a_path_is_known_by_its_name_and_its_address) {
-  const std::string paths = "sda   1:0:0:1\nsdb   2:0:0:1 \nsdc";
-  EXPECT_TRUE(parse_has_path(paths, "sda", "1:0:0:1"));
-  EXPECT_TRUE(parse_has_path(paths, "sdb", "2:0:0:1"));
-  EXPECT_FALSE(parse_has_path(paths, "sda", "2:0:0:1"));  // The name was given to another.
-  EXPECT_FALSE(parse_has_path(paths, "sdc", "3:0:0:1"));
-  EXPECT_FALSE(parse_has_path("ok", "sda", "1:0:0:1"));
+  EXPECT_EQ(parse_path_field(paths, "sdb"), "36002");
+  EXPECT_EQ(parse_path_field(paths, "sdc"), std::nullopt);
+  EXPECT_EQ(parse_path_field(paths, "sdd"), std::nullopt);
+  EXPECT_EQ(parse_path_field(paths, "sd"), std::nullopt);
+  EXPECT_EQ(parse_path_field("sda   1:0:0:1\nsdb", "sda"), "1:0:0:1");
+  EXPECT_EQ(parse_path_field("ok", "sda"), std::nullopt);
 }
 
 class WwidsFileTest : public MultipathdTest {
