@@ -40,7 +40,7 @@ Result<bool> has_other_user(Operation& operation, const SessionKey& key) {
 
 Status acquire_node_record(const Ctx& ctx, Operation& operation, const LoggedPath& path,
                            const LoginRequest& request) {
-  HAWSER_TRY_ASSIGN(const auto lock, lock_record(ctx, operation, path.key));
+  HAWSER_TRY_ASSIGN(auto lock, lock_record(ctx, operation, path.key));
   HAWSER_TRY_ASSIGN(const bool is_there, operation.host().has_node_record(ctx, request));
   if (is_there) {
     HAWSER_TRY_ASSIGN(const bool is_ours, has_other_user(operation, path.key));
@@ -49,7 +49,8 @@ Status acquire_node_record(const Ctx& ctx, Operation& operation, const LoggedPat
   Fields fields;
   put(fields, path.key);
   if (request.group) fields["group"] = std::to_string(*request.group);
-  HAWSER_TRY_ASSIGN(const std::uint32_t number, operation.intent(step::kNode, std::move(fields)));
+  HAWSER_TRY_ASSIGN(const std::uint32_t number,
+                    operation.claim(step::kNode, std::move(fields), lock));
   const Status added = is_there ? ok() : operation.host().add_node_record(ctx, request);
   if (added) return operation.done(step::kNode, number);
   if (added.error().outcome() == Outcome::unchanged) {

@@ -102,10 +102,20 @@ Result<Operation::SharedLock> Operation::lock_shared(const Ctx& ctx, std::string
   return SharedLock{.name = std::move(name), .lock = std::move(lock)};
 }
 
+Result<std::uint32_t> Operation::claim(std::string_view step, Fields fields, SharedLock& lock) {
+  Result<std::uint32_t> number = intent(step, std::move(fields));
+  if (!number) keep(std::move(lock));
+  return number;
+}
+
 void Operation::let_go(std::string_view step, std::uint32_t number, SharedLock lock) {
   const bool is_written =
       append_anyway({.type = RecordType::undone, .step = std::string(step), .number = number});
-  if (is_written || !lock.lock) return;
+  if (!is_written) keep(std::move(lock));
+}
+
+void Operation::keep(SharedLock lock) {
+  if (!lock.lock) return;
   const MutexLock guard(mutex_);
   kept_.emplace(std::move(lock.name), std::move(lock.lock));
 }

@@ -58,8 +58,10 @@ class Operation {
   };
   // Errors: those of Journal::lock().
   Result<SharedLock> lock_shared(const Ctx& ctx, std::string name);
-  // As undone(). Others take us for a user of it until it is written: if it cannot be, nobody else
-  // decides before this operation has ended, and its log is gone or has been left for a recovery.
+  // As intent(), of its use; and as undone(). Others take us for a user of it in between. Where it
+  // is not known what they read the lock is kept: nobody else decides before this operation has
+  // ended, and its log is gone or has been left for a recovery.
+  Result<std::uint32_t> claim(std::string_view step, Fields fields, SharedLock& lock);
   void let_go(std::string_view step, std::uint32_t number, SharedLock lock);
 
   // Begin, commit and abort: on disk before they return.
@@ -82,6 +84,7 @@ class Operation {
  private:
   Operation(Environment environment, std::string id, std::unique_ptr<LogFile> log);
   Status append(Record record, Durability durability) HAWSER_REQUIRES(mutex_);
+  void keep(SharedLock lock);
   Status append_fact(Record record);
   bool append_anyway(Record record);
 

@@ -116,7 +116,7 @@ struct Claim {
 // The decision, under the lock: use the session that is there, or announce a login.
 Result<Claim> claim(const Ctx& ctx, Operation& operation, const LoggedPath& path,
                     const LoginRequest& request) {
-  HAWSER_TRY_ASSIGN(const auto lock, lock_session(ctx, operation, path.key));
+  HAWSER_TRY_ASSIGN(auto lock, lock_session(ctx, operation, path.key));
   Claim claim;
   HAWSER_TRY_ASSIGN(claim.session, find_session(ctx, operation, path.key));
   HAWSER_TRY_ASSIGN(const std::vector<Use> uses,
@@ -126,8 +126,9 @@ Result<Claim> claim(const Ctx& ctx, Operation& operation, const LoggedPath& path
   const std::int64_t expires_ms = operation.host().uptime_ms() +
                                   std::chrono::milliseconds(request.login_timeout).count() +
                                   kLoginSlackMs;
-  HAWSER_TRY_ASSIGN(claim.number, operation.intent(step::kSession,
-                                                   intent_fields(path, claim.origin, expires_ms)));
+  HAWSER_TRY_ASSIGN(
+      claim.number,
+      operation.claim(step::kSession, intent_fields(path, claim.origin, expires_ms), lock));
   return claim;
 }
 

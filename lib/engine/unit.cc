@@ -116,11 +116,14 @@ Status Unit::check_access(const Path& path) const {
 Status Unit::learn(const Ctx& ctx, const Path& path) {
   HAWSER_TRY_ASSIGN(std::string wwid, operation_.host().wwid(ctx, path.device));
   if (wwid != wwid_) {
-    // The path before this one was refused. What was done for its unit is in the log.
-    wwid_step_.reset();
-    map_step_.reset();
-    has_map_ = false;
-    is_map_ours_ = false;
+    if (map_step_) {
+      is_fatal_ = true;
+      return mismatch(path, "is unit " + wwid +
+                                ", but that of the path before it, which was "
+                                "refused, is " +
+                                wwid_ + " and may have a map");
+    }
+    wwid_step_.reset();  // It is of another WWID, which stays in the log.
   }
   wwid_ = std::move(wwid);
   if (wwid_.empty() && multipath_ != Multipath::off) {
