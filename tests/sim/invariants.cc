@@ -181,23 +181,18 @@ void Invariants::check_foreign() const {
 // Volumes that nobody works on have all that they had.
 void Invariants::check_kept() const {
   const SimWorld& world = scene_.world;
-  // A join that was cut short takes back what is not in the map.
-  const auto is_dropped = [&](const DevT& dev) {
-    return std::any_of(scene_.dropped_by_multipathd.begin(), scene_.dropped_by_multipathd.end(),
-                       [&](const auto& path) { return path.second == dev; });
-  };
   for (const Kept& kept : kept_) {
     for (const std::uint32_t sid : kept.sids)
       findings_.expect(world.sessions.contains(sid),
                        "neighbour " + kept.volume + " lost a session");
     for (const auto& [name, dev] : kept.devices)
-      findings_.expect(world.devices.contains(name) || is_dropped(dev),
+      findings_.expect(world.devices.contains(name) || scene_.is_dropped(dev),
                        "neighbour " + kept.volume + " lost a disk");
     for (const auto& [uuid, paths] : kept.maps) {
       const auto map = world.maps.find(uuid);
       const bool is_whole = map != world.maps.end() && map->second.target_type == "multipath" &&
                             std::all_of(paths.begin(), paths.end(), [&](const DevT& dev) {
-                              return map->second.has_path(dev) || is_dropped(dev);
+                              return map->second.has_path(dev) || scene_.is_dropped(dev);
                             });
       findings_.expect(is_whole, "neighbour " + kept.volume + " lost a path");
     }

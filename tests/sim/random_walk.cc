@@ -236,7 +236,7 @@ class Run {
     Phase phase = Phase::idle;
     bool is_bare = false;
     bool is_lost = false;
-    std::set<std::string> disks{};  // By which it is used, with the right unit behind them.
+    std::map<std::string, DevT> disks{};  // By which it is used, with the right unit behind them.
     std::map<std::string, std::set<DevT>> members{};
   };
 
@@ -301,14 +301,14 @@ class Run {
       if (!is_right || scene_.is_foreign(device)) continue;
       const std::uint64_t sectors =
           std::min(device.sectors, world().sectors_of(world().unit_behind(device)));
-      if (!state.is_multipath && state.bare_sid == device.sid) before.disks.insert(name);
+      if (!state.is_multipath && state.bare_sid == device.sid) before.disks[name] = device.dev;
       for (const auto& [uuid, map] : world().maps) {
         // One that is too small is taken out, and scanned anew; by a join also one that has failed,
         // if it cannot be read what it is.
         if (!map.has_path(device.dev) || sectors < map.sectors) continue;
         if (worker.what == What::join && !works(map, device)) continue;
         before.members[uuid].insert(device.dev);
-        before.disks.insert(name);
+        before.disks[name] = device.dev;
       }
     }
     return before;
@@ -369,7 +369,7 @@ class Run {
                      "a read-only map can be written");
     std::size_t right = 0;
     for (const auto& [name, device] : world().devices) {
-      const bool is_dropped = scene_.dropped_by_multipathd.contains({map->first, device.dev});
+      const bool is_dropped = scene_.is_dropped(device.dev);
       if (is_dropped) ++right;  // It came in, and was lost.
       if (is_dropped || !map->second.has_path(device.dev)) continue;
       const std::string behind = world().unit_behind(device);
@@ -386,12 +386,13 @@ class Run {
     if (before.phase != Phase::attached) return;
     findings_.expect(state.phase == Phase::attached || state.phase == Phase::detaching,
                      who + " ended the attachment");
-    for (const std::string& name : before.disks)
-      findings_.expect(world().devices.contains(name), who + " took disk " + name);
+    for (const auto& [name, dev] : before.disks)
+      findings_.expect(world().devices.contains(name) || scene_.is_dropped(dev),
+                       who + " took disk " + name);
     for (const auto& [uuid, members] : before.members) {
       const auto map = world().maps.find(uuid);
       for (const DevT& dev : members) {
-        if (scene_.dropped_by_multipathd.contains({uuid, dev})) continue;
+        if (scene_.is_dropped(dev)) continue;
         findings_.expect(map != world().maps.end() && map->second.has_path(dev),
                          who + " took a path out of map " + uuid);
       }

@@ -285,7 +285,7 @@ void Surroundings::drop_as_multipathd(const ScsiDevice& device) {
     tell("multipathd drops " + device.name + " from the map");
     map.table = without_paths(map.table, {device.dev});
     std::erase_if(map.paths, [&](const MapPathStatus& path) { return path.dev == device.dev; });
-    scene_.dropped_by_multipathd.insert({uuid, device.dev});
+    scene_.dropped_by_multipathd.insert(device.dev);
     ++world.changes;
   }
 }

@@ -63,13 +63,15 @@ struct Scene {
   std::vector<std::string> portals{};          // Addresses.
   std::set<std::uint32_t> abandoned{};         // Sessions with a disk that turned into another's.
   std::map<std::string, std::string> units{};  // Map uuid: the unit that has it by right.
-  std::set<std::pair<std::string, DevT>> taken_by_multipathd{};    // Map uuid and path.
-  std::set<std::pair<std::string, DevT>> dropped_by_multipathd{};  // Likewise.
+  std::set<std::pair<std::string, DevT>> taken_by_multipathd{};  // Map uuid and path.
+  std::set<DevT> dropped_by_multipathd{};                        // Paths.
 
   void add_unit(const std::string& unit);
   // What was handed out of a volume: "dm-0", or the name of a disk; empty if there is nothing.
   std::string node_of(const SimVolume& volume) const;
   bool is_handed_out(const ScsiDevice& device) const;
+  // Nobody misses it in its map then, and a join that was cut short takes its disk back.
+  bool is_dropped(const DevT& dev) const { return dropped_by_multipathd.contains(dev); }
   bool is_foreign(const ScsiDevice& device) const { return foreign.devices.contains(device.name); }
 };
 
