@@ -55,7 +55,7 @@ class Resize {
   Error no_path() const;
   Error disagreement() const;
   Status check_shrink(std::uint64_t sectors) const;
-  Status take_strangers_out(const Ctx& ctx);
+  Status take_out(const Ctx& ctx, std::uint64_t sectors);
   Status switch_map(const Ctx& ctx, std::uint64_t sectors);
   Status load(const Ctx& ctx, const Map& map, std::uint64_t sectors);
   std::vector<DevT> left_out(const Map& map) const;
@@ -78,7 +78,7 @@ Result<ResizeReport> Resize::run(const Ctx& ctx) {
   HAWSER_TRY_ASSIGN(const std::uint64_t sectors, agree(ctx));
   HAWSER_TRY(check_shrink(sectors));
   const auto take_over = [&]() -> Result<ResizeReport> {
-    HAWSER_TRY(take_strangers_out(ctx));
+    HAWSER_TRY(take_out(ctx, sectors));
     if (map_ && sectors != old_sectors_) HAWSER_TRY(switch_map(ctx, sectors));
     return describe(ctx, sectors);
   };
@@ -194,11 +194,13 @@ Status Resize::check_shrink(std::uint64_t sectors) const {
       .with(Stage::scan);
 }
 
-// Whatever its size, what leads to another unit must not be written to.
-Status Resize::take_strangers_out(const Ctx& ctx) {
+// Whatever its size, what leads to another unit must not be written to; and a path that is down and
+// was too small is not to be used before it is looked at again.
+Status Resize::take_out(const Ctx& ctx, std::uint64_t sectors) {
   for (const Member& member : members_) {
-    const bool is_stranger = !member.now && member.now.error().code() == Errc::identity_mismatch;
-    if (map_ && is_stranger) {
+    if (!map_ || member.now) continue;
+    const bool is_stranger = member.now.error().code() == Errc::identity_mismatch;
+    if (is_stranger || member.before.sectors < sectors) {
       HAWSER_TRY(ensure_not_in_map(ctx, host(), uuid_, {member.before}));
     }
   }
