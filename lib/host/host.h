@@ -121,9 +121,10 @@ class Host {
   // device, and no error.
   virtual Status scan(const Ctx& ctx, const Session& session, std::uint32_t lun) = 0;
 
-  // Waits until scans of this session that somebody has begun and left are over, so that they bring
-  // no device any more; on a session that is lost that takes until it is back or is given up. May
-  // look at the LUN itself. Errors: not_found (the session is gone), deadline_exceeded.
+  // Waits until scans of this session that somebody has begun and left are over, and the disk of
+  // the LUN is there if it is found, so that they bring nothing any more; on a session that is lost
+  // that takes until it is back or is given up. May look at the LUN itself. Errors: not_found (the
+  // session is gone), deadline_exceeded.
   virtual Status finish_scan(const Ctx& ctx, const Session& session, std::uint32_t lun) = 0;
 
   // The disks of a session. Devices that vanish while we look are left out.

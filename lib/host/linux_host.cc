@@ -223,7 +223,15 @@ Status LinuxHost::scan(const Ctx& ctx, const Session& session, std::uint32_t lun
 }
 
 Status LinuxHost::finish_scan(const Ctx& ctx, const Session& session, std::uint32_t lun) {
-  return scsi_.finish_scan(ctx, session, lun);
+  HAWSER_TRY(scsi_.finish_scan(ctx, session, lun));
+  Status probed = wait_until(ctx, UdevMonitor::Source::kernel, kDeviceTick,
+                             [&]() -> Result<bool> { return !scsi_.is_probing(session, lun); });
+  if (probed) return ok();
+  return std::move(probed)
+      .error()
+      .with("the kernel is still looking at LUN " + std::to_string(lun) + " of session " +
+            std::to_string(session.sid))
+      .with(Outcome::unknown);
 }
 
 Result<std::vector<ScsiDevice>> LinuxHost::devices(const Ctx& ctx, std::uint32_t sid) {

@@ -11,6 +11,9 @@
 namespace hawser {
 namespace {
 
+// What the kernel makes a disk of. Source: SPC-4, 6.6.2, peripheral device type.
+constexpr const char* kDiskType = "0";
+
 std::string device_dir(const Hctl& hctl) {
   return "class/scsi_device/" + to_string(hctl) + "/device/";
 }
@@ -96,6 +99,13 @@ Result<std::optional<ScsiDevice>> ScsiSysfs::find(const DevT& dev) const {
 bool ScsiSysfs::has_device(const Session& session, std::uint32_t lun) const {
   return sysfs_.exists(
       device_dir({.host = session.host_no, .target = session.target_id, .lun = lun}));
+}
+
+bool ScsiSysfs::is_probing(const Session& session, std::uint32_t lun) const {
+  const std::string dir =
+      device_dir({.host = session.host_no, .target = session.target_id, .lun = lun});
+  const Result<std::string> type = sysfs_.attribute(dir + "type");
+  return type && *type == kDiskType && !sysfs_.exists(dir + "block");
 }
 
 bool ScsiSysfs::exists(const ScsiDevice& device) const {

@@ -27,6 +27,9 @@ class ScsiSysfs {
 
   // The SCSI device is there, whether or not its disk is.
   bool has_device(const Session& session, std::uint32_t lun) const;
+  // A unit that has been found, and whose disk is still to come: the kernel asks for its size
+  // first, in a thread of its own. Source: sd_probe() in Linux drivers/scsi/sd.c.
+  bool is_probing(const Session& session, std::uint32_t lun) const;
   bool exists(const ScsiDevice& device) const;
 
   // The kernel's word for how it is: "running". Errors: not_found (it is gone, or another disk is
