@@ -17,8 +17,9 @@ struct PathReport {
   Portal portal{};
   std::string target{};
   std::uint16_t lun = 0;
-  /// "active", "faulty" (in the map, failed), "blocked" (session lost, I/O waits), "pending" (login
-  /// sent, not answered), "failed" (did not come), "missing" (was there, is gone).
+  /// "active", "faulty" (in the map; failed, or without a size), "blocked" (session lost, I/O
+  /// waits), "pending" (login sent, not answered), "failed" (did not come), "missing" (was there,
+  /// is gone).
   std::string state{};
   std::optional<std::uint32_t> sid{};  ///< N of /sys/class/iscsi_session/sessionN.
   std::string hctl{};                  ///< "3:0:0:0", or empty.
