@@ -32,6 +32,9 @@ constexpr auto kLoginInterval = 1000ms;
 // Lost packets are sent again within this time. What takes longer is not a path to begin with.
 constexpr auto kReadBudget = 10s;
 
+// udev may be behind by as much under load. One that stands still is not waited for longer.
+constexpr auto kUdevBudget = 20s;
+
 LoginRequest make_request(const Ctx& ctx, const LoggedPath& path, const PathPlan& plan) {
   // iscsid counts in whole seconds. A login should be dead by the time we give up on it.
   const auto left = std::chrono::floor<std::chrono::seconds>(ctx.left());
@@ -126,8 +129,19 @@ Result<ScsiDevice> scan_often(const Ctx& ctx, Operation& operation, const Logged
       });
 }
 
+// multipathd believes what udev has of the disk that had this number before, and destroys a map
+// that has it as another one. Those who do not get to it in time are told of, and used.
+Status wait_out_namesake(const Ctx& ctx, Operation& operation, const ScsiDevice& device,
+                         TimePoint scanned) {
+  const Status forgotten =
+      operation.host().wait_for_udev_to_forget_namesake(ctx.within(kUdevBudget), device, scanned);
+  if (!forgotten) operation.warn("udev.slow", forgotten.error().message());
+  return ctx.check();
+}
+
 Result<ScsiDevice> scan_device(const Ctx& ctx, Operation& operation, const LoggedPath& path,
                                const PathPlan& plan, const Session& session) {
+  const TimePoint began = ctx.clock.now();
   HAWSER_TRY_ASSIGN(const std::uint32_t number,
                     operation.intent(step::kDevice, {{"sid", std::to_string(session.sid)},
                                                      {"lun", std::to_string(path.kernel_lun)},
@@ -135,6 +149,7 @@ Result<ScsiDevice> scan_device(const Ctx& ctx, Operation& operation, const Logge
   Result<ScsiDevice> device = scan_often(ctx, operation, path, plan, session);
   if (device) {
     HAWSER_TRY(log_device(operation, number, *device));
+    HAWSER_TRY(wait_out_namesake(ctx, operation, *device, began));
   } else if (device.error().code() == Errc::not_found) {
     // The kernel has answered, so this scan brings nothing later either.
     HAWSER_TRY(operation.failed(step::kDevice, number, device.error()));

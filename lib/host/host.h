@@ -206,6 +206,11 @@ class Host {
   virtual Status wait_for_udev_to_forget(const Ctx& ctx,
                                          const std::vector<ScsiDevice>& devices) = 0;
 
+  // Waits until its database has nothing of a device that had the number of this one before that
+  // was scanned. Errors: deadline_exceeded.
+  virtual Status wait_for_udev_to_forget_namesake(const Ctx& ctx, const ScsiDevice& device,
+                                                  TimePoint scanned) = 0;
+
   // --- whoever else works on maps ---------------------------------------------------------------
 
   virtual Result<PathVerdict> offer_path(const Ctx& ctx, const ScsiDevice& device) = 0;

@@ -69,6 +69,8 @@ class LinuxHost final : public Host {
   Status wait_for_udev(const Ctx& ctx, const std::string& uuid) override;
   Status wait_for_udev_gone(const Ctx& ctx, const std::string& uuid) override;
   Status wait_for_udev_to_forget(const Ctx& ctx, const std::vector<ScsiDevice>& devices) override;
+  Status wait_for_udev_to_forget_namesake(const Ctx& ctx, const ScsiDevice& device,
+                                          TimePoint scanned) override;
 
   Result<PathVerdict> offer_path(const Ctx& ctx, const ScsiDevice& device) override;
   Status announce_size(const Ctx& ctx, const Map& map) override;

@@ -130,6 +130,20 @@ Status LinuxHost::wait_for_udev_to_forget(const Ctx& ctx, const std::vector<Scsi
       .with(Stage::udev);
 }
 
+Status LinuxHost::wait_for_udev_to_forget_namesake(const Ctx& ctx, const ScsiDevice& device,
+                                                   TimePoint scanned) {
+  if (!udev_runs()) return ok();
+  Status forgotten = wait_until(ctx, UdevMonitor::Source::udev, kUdevTick, [&]() -> Result<bool> {
+    HAWSER_TRY_ASSIGN(const std::optional<UdevRecord> record, udev_record(device.dev));
+    return !record || record->handled >= scanned;
+  });
+  if (forgotten) return ok();
+  return std::move(forgotten)
+      .error()
+      .with("waiting for udev to forget the disk that was " + device.name + " before")
+      .with(Stage::udev);
+}
+
 // A multipathd that lags takes a new disk for the one that had its name before, and would make a
 // map of that one's unit over it.
 void LinuxHost::forget_namesake(const Ctx& ctx, const ScsiDevice& device) {

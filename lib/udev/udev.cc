@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 
 #include "base/c_ptr.h"
 
@@ -70,6 +71,8 @@ Result<std::optional<UdevRecord>> udev_record(const DevT& dev) {
   UdevRecord record;
   const char* serial = ::udev_device_get_property_value(device.get(), "ID_SERIAL");
   if (serial != nullptr) record.serial = std::string(serial).substr(0, kSerialBytesMax);
+  const std::chrono::microseconds age(::udev_device_get_usec_since_initialized(device.get()));
+  record.handled = std::chrono::steady_clock::now() - age;
   return {std::move(record)};
 }
 

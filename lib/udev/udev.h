@@ -41,6 +41,7 @@ bool udev_runs();
 // What udev's database has for a block device; nullopt if udev has not handled the device yet.
 struct UdevRecord {
   std::string serial{};  // ID_SERIAL
+  TimePoint handled{};   // When udev first did. Before the device came, if it is of another one.
 };
 Result<std::optional<UdevRecord>> udev_record(const DevT& dev);
 
