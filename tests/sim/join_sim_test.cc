@@ -243,5 +243,18 @@ TEST(JoinSimTest, what_is_not_attached_cannot_be_joined) {
   EXPECT_EQ(world.picture(), start.before.picture());
 }
 
+// multipathd brings back a path whose disk the kernel takes for empty, as often as it fails.
+TEST(JoinSimTest, a_disk_without_a_size_is_looked_at_again) {
+  Degraded start{.before = sim_world(), .world = sim_world(), .spec = sim_spec(2), .paths = 2};
+  attach_in_good_weather(start.world, start.spec, {});
+  for (auto& [name, device] : start.world.devices)
+    device.sectors = 0;
+  const Attachment joined = join_in_good_weather(start.world, start);
+  for (const PathReport& path : joined.paths)
+    EXPECT_EQ(path.state, "active");
+  for (const auto& [name, device] : start.world.devices)
+    EXPECT_EQ(device.sectors, start.world.sectors_of(kUnit));
+}
+
 }  // namespace
 }  // namespace hawser
