@@ -130,13 +130,15 @@ Result<ScsiDevice> scan_often(const Ctx& ctx, Operation& operation, const Logged
 }
 
 // multipathd believes what udev has of the disk that had this number before, and destroys a map
-// that has it as another one. Those who do not get to it in time are told of, and used.
+// that has it as another one. Where udev does not get to it in time, the disk is used with a
+// warning.
 Status wait_out_namesake(const Ctx& ctx, Operation& operation, const ScsiDevice& device,
                          TimePoint scanned) {
   const Status forgotten =
       operation.host().wait_for_udev_to_forget_namesake(ctx.within(kUdevBudget), device, scanned);
+  HAWSER_TRY(ctx.check());
   if (!forgotten) operation.warn("udev.slow", forgotten.error().message());
-  return ctx.check();
+  return ok();
 }
 
 Result<ScsiDevice> scan_device(const Ctx& ctx, Operation& operation, const LoggedPath& path,
