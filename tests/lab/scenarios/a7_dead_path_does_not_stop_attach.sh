@@ -93,7 +93,7 @@ pid=$!
 has_two_paths() { [ "$(dmsetup table --target multipath | grep -oE '8:[0-9]+' | wc -l)" = 2 ]; }
 wait_until 20 has_two_paths || fail "two paths did not come"
 portal_down 1
-is_offline() { grep -ql offline /sys/block/sd?/device/state; }
+is_offline() { grep -q offline /sys/block/sd?/device/state; }
 wait_until 30 is_offline || fail "no disk went offline"
 lost=$(basename "$(dirname "$(dirname "$(grep -l offline /sys/block/sd?/device/state)")")")
 multipathd del path "$lost"
