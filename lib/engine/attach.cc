@@ -162,7 +162,7 @@ Error roll_back(const Ctx& ctx, Operation& operation, const LogState& before, Er
     if (state.phase == Phase::attaching) HAWSER_TRY(undo_attach(undo_ctx, operation, state));
     // What the log knew of the volume before is kept: its identity is worth comparing.
     if (before.identity.empty()) return operation.forget();
-    return operation.mark(RecordType::abort, step::kAttach);
+    return operation.abort(step::kAttach);
   };
   const Status undone = undo();
   if (undone) return std::move(cause).with(Outcome::unchanged);

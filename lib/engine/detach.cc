@@ -118,7 +118,7 @@ class Detach {
 
   // Nothing was changed: it is attached as before.
   Status give_up(Error error) {
-    const Status marked = operation_.mark(RecordType::abort, step::kDetach);
+    const Status marked = operation_.abort(step::kDetach);
     if (error.data_at_risk()) {
       error = std::move(error).with("nothing was removed, the volume stays attached");
     }

@@ -72,8 +72,7 @@ void Operation::found_done(std::string_view step, std::uint32_t number) {
   (void)append_anyway({.type = RecordType::done, .step = std::string(step), .number = number});
 }
 
-// What has happened is so, whether or not the log could be told: nothing can be appended to it from
-// the first failure on.
+// What has happened is so, whether or not the log could be told.
 Status Operation::append_fact(Record record) {
   const MutexLock lock(mutex_);
   Status written = append(record, Durability::process);
@@ -81,8 +80,27 @@ Status Operation::append_fact(Record record) {
   return written;
 }
 
+// What could not be written before comes first. Only for an undo: nothing new is begun over a log
+// that has failed.
+void Operation::catch_up() {
+  const MutexLock lock(mutex_);
+  if (!log_->mend()) return;
+  // The record whose write failed may be in the log all the same, as its last.
+  const auto is_written = [](const Record& last, const Record& record) {
+    return last.type == record.type && last.step == record.step && last.number == record.number &&
+           last.fields == record.fields;
+  };
+  while (!unwritten_.empty()) {
+    const std::vector<Record>& records = log_->records();
+    const bool is_there = !records.empty() && is_written(records.back(), unwritten_.front());
+    if (!is_there && !append(unwritten_.front(), Durability::process)) return;
+    unwritten_.erase(unwritten_.begin());
+  }
+}
+
 // For an undo, which goes on without the log. False if it cannot be written.
 bool Operation::append_anyway(Record record) {
+  catch_up();
   const Status written = append_fact(std::move(record));
   if (written) return true;
   {
@@ -124,6 +142,11 @@ Status Operation::mark(RecordType type, std::string_view step, Fields fields) {
   const MutexLock lock(mutex_);
   return append({.type = type, .step = std::string(step), .fields = std::move(fields)},
                 Durability::disk);
+}
+
+Status Operation::abort(std::string_view step) {
+  catch_up();
+  return mark(RecordType::abort, step);
 }
 
 Status Operation::note(std::string_view step, Fields fields) {

@@ -64,8 +64,9 @@ class Operation {
   Result<std::uint32_t> claim(std::string_view step, Fields fields, SharedLock& lock);
   void let_go(std::string_view step, std::uint32_t number, SharedLock lock);
 
-  // Begin, commit and abort: on disk before they return.
+  // Begin and commit, and the end of what was taken back: on disk before they return.
   Status mark(RecordType type, std::string_view step, Fields fields = {});
+  Status abort(std::string_view step);
   Status note(std::string_view step, Fields fields);
 
   // Deletes the log: nothing of this attachment is on the host any more.
@@ -87,6 +88,7 @@ class Operation {
   void keep(SharedLock lock);
   Status append_fact(Record record);
   bool append_anyway(Record record);
+  void catch_up();
 
   const Environment environment_;
   const std::string id_;

@@ -49,7 +49,7 @@ Result<bool> is_whole(const Ctx& ctx, Operation& operation, const LogState& stat
 Result<Recovered> recover_detach(const Ctx& ctx, Operation& operation, const LogState& state) {
   HAWSER_TRY_ASSIGN(const bool is_still_attached, is_whole(ctx, operation, state));
   if (is_still_attached) {
-    HAWSER_TRY(operation.mark(RecordType::abort, step::kDetach));
+    HAWSER_TRY(operation.abort(step::kDetach));
     return Recovered::kept;
   }
   HAWSER_TRY_ASSIGN(const std::vector<std::string> left, dismantle(ctx, operation, state));

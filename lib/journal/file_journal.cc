@@ -62,6 +62,16 @@ std::int64_t wall_time_s() {
   return duration_cast<seconds>(system_clock::now().time_since_epoch()).count();
 }
 
+// What is in the log, after its torn end was cut off.
+Result<std::vector<Record>> read_whole(int file, const std::string& name) {
+  HAWSER_TRY_ASSIGN(const std::string text, read_all(file, name));
+  std::size_t torn_bytes = 0;
+  HAWSER_TRY_ASSIGN(std::vector<Record> records, decode_log(text, &torn_bytes));
+  const auto end = static_cast<off_t>(text.size() - torn_bytes);
+  if (torn_bytes != 0 && ::ftruncate(file, end) != 0) return sys_error("truncate " + name);
+  return records;
+}
+
 class File final : public LogFile {
  public:
   File(std::string name, int directory, UniqueFd file, std::vector<Record> records)
@@ -80,7 +90,7 @@ class File final : public LogFile {
     if (line.size() > kRecordBytesMax) {
       return at_journal(Error(Errc::exhausted, name_ + ": a record of over 64 KiB"));
     }
-    is_broken_ = true;  // Until all of it went well: a failed write or sync is not tried again.
+    is_broken_ = true;  // Until all of it went well.
     const ssize_t wrote = ::write(file_.get(), line.data(), line.size());
     if (wrote < 0) return sys_error("append to " + name_).with(Outcome::unknown);
     if (static_cast<std::size_t>(wrote) != line.size()) {
@@ -90,6 +100,13 @@ class File final : public LogFile {
     if (durability == Durability::disk) HAWSER_TRY(sync());
     is_broken_ = false;
     records_.push_back(std::move(record));
+    return ok();
+  }
+
+  Status mend() override {
+    if (!is_broken_) return ok();
+    HAWSER_TRY_ASSIGN(records_, read_whole(file_.get(), name_));
+    is_broken_ = false;
     return ok();
   }
 
@@ -174,12 +191,8 @@ bool FileJournal::is_current(const std::string& name, int file) const {
 
 Result<std::unique_ptr<LogFile>> FileJournal::adopt(const std::string& id, UniqueFd file) const {
   const std::string name = id + std::string(kSuffix);
-  HAWSER_TRY_ASSIGN(const std::string text, read_all(file.get(), name));
-  std::size_t torn_bytes = 0;
-  Result<std::vector<Record>> records = decode_log(text, &torn_bytes);
-  if (!records) return std::move(records).error().with(path_ + "/" + name);
-  const auto end = static_cast<off_t>(text.size() - torn_bytes);
-  if (torn_bytes != 0 && ::ftruncate(file.get(), end) != 0) return sys_error("truncate " + name);
+  Result<std::vector<Record>> records = read_whole(file.get(), name);
+  if (!records) return std::move(records).error().with(path_);
   return std::unique_ptr<LogFile>(
       std::make_unique<File>(name, directory_.get(), std::move(file), *std::move(records)));
 }

@@ -23,8 +23,12 @@ class LogFile {
   virtual ~LogFile() = default;
 
   // Sets seq and time of `record`, and writes it. After a failure the tail is unknown and every
-  // further append fails: open the log anew.
+  // further append fails until mend() has found out.
   virtual Status append(Record record, Durability durability) = 0;
+
+  // After a failed append: reads what is there, and cuts off what is torn. records() may have the
+  // record that failed then. Does nothing if no append has failed. Errors: corrupt, io.
+  virtual Status mend() = 0;
 
   // What is in the log, in order.
   virtual const std::vector<Record>& records() const = 0;

@@ -8,8 +8,8 @@ namespace {
 
 std::string lock_of_log(const std::string& id) { return "log " + id; }
 
-// The contract of journal.h, checked: after a failed append nothing more is written. Others get no
-// turn in between: an operation appends with a mutex in its hands.
+// The contract of journal.h, checked: after a failed append nothing is written before the log was
+// mended. Others get no turn in between: an operation appends with a mutex in its hands.
 class SimLogFile final : public LogFile {
  public:
   SimLogFile(SimWorld& world, Faults& faults, std::set<std::string>& open_logs, std::string id)
@@ -37,6 +37,13 @@ class SimLogFile final : public LogFile {
     is_broken_ = !appended;
     if (appended) records_.push_back(std::move(record));
     return appended;
+  }
+  Status mend() override {
+    if (!is_broken_) return ok();
+    HAWSER_TRY(faults_.look());
+    records_ = world_.logs[id_];
+    is_broken_ = false;
+    return ok();
   }
   const std::vector<Record>& records() const override { return records_; }
   Status remove() override {

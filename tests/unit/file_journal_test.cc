@@ -1,8 +1,10 @@
 #include "journal/file_journal.h"
 
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -15,6 +17,27 @@ namespace hawser {
 namespace {
 
 using namespace std::chrono_literals;
+
+// No file of this process grows beyond `bytes` while it lives.
+class SizeLimit {
+ public:
+  explicit SizeLimit(rlim_t bytes) : signal_(std::signal(SIGXFSZ, SIG_IGN)) {
+    EXPECT_EQ(::getrlimit(RLIMIT_FSIZE, &before_), 0);
+    set({.rlim_cur = bytes, .rlim_max = before_.rlim_max});
+  }
+  ~SizeLimit() {
+    set(before_);
+    (void)std::signal(SIGXFSZ, signal_);
+  }
+  SizeLimit(const SizeLimit&) = delete;
+  SizeLimit& operator=(const SizeLimit&) = delete;
+
+ private:
+  static void set(const rlimit& limit) { EXPECT_EQ(::setrlimit(RLIMIT_FSIZE, &limit), 0); }
+
+  void (*const signal_)(int);
+  rlimit before_{};
+};
 
 class FileJournalTest : public ::testing::Test {
  protected:
@@ -107,6 +130,32 @@ TEST_F(FileJournalTest, a_torn_tail_is_cut_before_the_next_record) {
   }
   EXPECT_EQ(journal->read("v1")->size(), 2u);
   EXPECT_EQ(read("v1.log").find("torn"), std::string::npos);
+}
+
+// A disk that is full, and has room again: a file that may not grow stands for it.
+TEST_F(FileJournalTest, a_failed_append_is_cut_off_before_the_next_record) {
+  const auto journal = this->journal();
+  auto log = journal->open(ctx(), "v1");
+  ASSERT_TRUE((*log)->append({.type = RecordType::begin, .step = "attach"}, Durability::disk));
+  const std::string before = read("v1.log");
+  const Record record{.type = RecordType::commit, .step = "attach"};
+
+  {
+    const SizeLimit limit(before.size() + 10);
+    EXPECT_EQ((*log)->append(record, Durability::disk).error().code(), Errc::io);
+    EXPECT_NE(read("v1.log"), before);  // Torn.
+    EXPECT_FALSE((*log)->append(record, Durability::disk));
+    ASSERT_TRUE((*log)->mend());
+    EXPECT_EQ(read("v1.log"), before);
+    EXPECT_FALSE((*log)->append(record, Durability::disk));
+  }
+  EXPECT_FALSE((*log)->append(record, Durability::disk));  // It was not mended yet.
+  ASSERT_TRUE((*log)->mend());
+  EXPECT_EQ((*log)->records().size(), 1u);
+  ASSERT_TRUE((*log)->append(record, Durability::disk));
+
+  EXPECT_EQ((*log)->records().size(), 2u);
+  EXPECT_EQ(journal->read("v1")->size(), 2u);
 }
 
 TEST_F(FileJournalTest, a_damaged_log_is_reported_and_left_as_it_is) {
