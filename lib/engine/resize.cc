@@ -195,12 +195,14 @@ Status Resize::check_shrink(std::uint64_t sectors) const {
 }
 
 // Whatever its size, what leads to another unit must not be written to; and a path that is down and
-// was too small is not to be used before it is looked at again.
+// was too small is not to be used before it is looked at again. When the size changes it is the
+// switch that leaves it out, or it stays with the old size if that fails.
 Status Resize::take_out(const Ctx& ctx, std::uint64_t sectors) {
   for (const Member& member : members_) {
     if (!map_ || member.now) continue;
     const bool is_stranger = member.now.error().code() == Errc::identity_mismatch;
-    if (is_stranger || member.before.sectors < sectors) {
+    const bool is_small = sectors == old_sectors_ && member.before.sectors < sectors;
+    if (is_stranger || is_small) {
       HAWSER_TRY(ensure_not_in_map(ctx, host(), uuid_, {member.before}));
     }
   }

@@ -62,11 +62,16 @@ void run(const char* name, const SimWorld& start, int portals, int budget) {
         if (done) {
           EXPECT_EQ(only_map(world).sectors, kNew);
           EXPECT_EQ(done->size_bytes, kNew * 512);
+        } else if (done.error().outcome() == Outcome::unchanged) {
+          EXPECT_EQ(only_map(world).sectors, kOld) << done.error().message();
+          EXPECT_EQ(only_map(world).paths.size(), only_map(start).paths.size())
+              << done.error().message();
         }
         // In the same process, too, nothing may be left hanging.
         if (budget == 1) expect_whole(world);
       },
       [&](SimWorld& world, bool) {
+        world.dead_portals.clear();
         EXPECT_TRUE(recover_in_good_weather(world, id));
         expect_whole(world);
         if (only_map(world).sectors == kNew) ++resized;
@@ -87,6 +92,12 @@ void run(const char* name, const SimWorld& start, int portals, int budget) {
 TEST(ResizeSimTest, one_fault_with_three_paths) { run("three", attached_then_grown(3), 3, 1); }
 
 TEST(ResizeSimTest, two_faults_with_two_paths) { run("two_twice", attached_then_grown(2), 2, 2); }
+
+TEST(ResizeSimTest, one_fault_with_a_path_that_is_down) {
+  SimWorld world = attached_then_grown(3);
+  world.dead_portals = {"10.0.2.2"};
+  run("one_down", world, 3, 1);
+}
 
 TEST(ResizeSimTest, a_path_that_is_down_is_left_out_and_named_and_joined_later) {
   SimWorld world = attached_then_grown(3);
@@ -133,6 +144,21 @@ TEST(ResizeSimTest, a_size_that_is_the_same_changes_nothing) {
   ASSERT_TRUE(done) << done.error().message();
   EXPECT_EQ(done->size_bytes, done->old_size_bytes);
   EXPECT_EQ(only_map(world).paths.size(), 2u);  // There are no mixed sizes to be kept out.
+}
+
+TEST(ResizeSimTest, a_path_that_is_down_and_too_small_is_left_out_though_the_size_is_the_same) {
+  SimWorld world = attached_then_grown(2);
+  world.unit_sectors.clear();
+  world.dead_portals = {"10.0.2.2"};
+  for (auto& [name, device] : world.devices) {
+    if (world.sessions.at(device.sid).address == "10.0.2.2") device.sectors = kOld / 2;
+  }
+
+  const Result<ResizeReport> done = resize_in_good_weather(world, 2);
+
+  ASSERT_TRUE(done) << done.error().message();
+  EXPECT_EQ(only_map(world).sectors, kOld);
+  EXPECT_EQ(only_map(world).paths.size(), 1u);
 }
 
 TEST(ResizeSimTest, without_a_path_that_answers_nothing_is_changed) {
