@@ -195,11 +195,15 @@ Status Joiner::probe(const Ctx& ctx, const ScsiDevice& device) const {
 // and if the device is ours, one new scan tells whether it is only the kernel's memory that is old.
 Status Joiner::verify(const Ctx& ctx, const Map& map, Path& path) {
   Status same = compare(map, path.device);
-  if (same && path.doubt.empty()) return ok();
-  if (same) {
+  if (same && !path.doubt.empty()) {
     HAWSER_TRY(probe(ctx, path.device));  // One that answers nothing is only lost.
-    same = mismatch(path.device, path.doubt);
+    if (path.is_silent) {                 // It answers by now.
+      HAWSER_TRY(examine(ctx, operation_.host(), path));
+      same = compare(map, path.device);
+    }
   }
+  if (same && path.doubt.empty()) return ok();
+  if (same) same = mismatch(path.device, path.doubt);
   operation_.warn("path.other_unit", same.error().message(), to_string(path.logged.spec.portal));
   HAWSER_TRY(ensure_not_in_map(ctx, operation_.host(), uuid_, {path.device}));
   if (!has_scanned(path.device)) return same;

@@ -159,30 +159,12 @@ Result<ScsiDevice> scan_device(const Ctx& ctx, Operation& operation, const Logge
   return device;
 }
 
-// What the kernel knows of a device is a snapshot: an old one is read anew. A rescan that fails
-// says nothing and leaves what was known, so the device has to answer besides. One that has become
-// another unit is not used even if it is the right one now: udev and multipathd know it as the old.
-Result<std::string> find_doubt(const Ctx& ctx, Host& host, ScsiDevice& device) {
-  const Status rescanned = host.rescan(ctx.within(kDeviceTimeout), device);
-  HAWSER_TRY(ctx.check());
-  if (!rescanned) return rescanned.error().message();
-  HAWSER_TRY_ASSIGN(std::optional<ScsiDevice> now, host.find_device(ctx, device.dev));
-  if (!now || now->sectors == 0) return std::string("has no unit behind it any more");
-  const Identity before = std::exchange(device, *std::move(now)).identity;
-  if (!same_unit(before, device.identity)) {
-    return "was unit " + wwid_of(before) + " and is " + wwid_of(device.identity) + " now";
-  }
-  const Status answered = host.probe(ctx.within(kProbeBudget), device);
-  HAWSER_TRY(ctx.check());
-  return answered ? std::string() : "does not answer: " + answered.error().message();
-}
-
 Status take_existing(const Ctx& ctx, Operation& operation, Path& path) {
   HAWSER_TRY_ASSIGN(const std::uint32_t number,
                     operation.intent(step::kDevice, {{"sid", std::to_string(path.session.sid)},
                                                      {"lun", std::to_string(path.device.hctl.lun)},
                                                      {"existed", "1"}}));
-  HAWSER_TRY_ASSIGN(path.doubt, find_doubt(ctx, operation.host(), path.device));
+  HAWSER_TRY(examine(ctx, operation.host(), path));
   return log_device(operation, number, path.device);
 }
 
@@ -260,6 +242,32 @@ Result<Path> bring_up(const Ctx& ctx, Operation& operation, const LoggedPath& pa
   return find_device(ctx, operation, path, plan, acquired);
 }
 
+// What the kernel knows of a device is a snapshot: an old one is read anew. A rescan that fails
+// says nothing and leaves what was known, so the device has to answer besides. One that has become
+// another unit is not used even if it is the right one now: udev and multipathd know it as the old.
+Status examine(const Ctx& ctx, Host& host, Path& path) {
+  const auto doubt = [&path](std::string why, bool is_silent) {
+    path.doubt = std::move(why);
+    path.is_silent = is_silent;
+    return ok();
+  };
+  ScsiDevice& device = path.device;
+  const Status rescanned = host.rescan(ctx.within(kDeviceTimeout), device);
+  HAWSER_TRY(ctx.check());
+  if (!rescanned) return doubt(rescanned.error().message(), true);
+  HAWSER_TRY_ASSIGN(std::optional<ScsiDevice> now, host.find_device(ctx, device.dev));
+  if (!now || now->sectors == 0) return doubt("has no unit behind it any more", false);
+  const Identity before = std::exchange(device, *std::move(now)).identity;
+  if (!same_unit(before, device.identity)) {
+    return doubt("was unit " + wwid_of(before) + " and is " + wwid_of(device.identity) + " now",
+                 false);
+  }
+  const Status answered = host.probe(ctx.within(kProbeBudget), device);
+  HAWSER_TRY(ctx.check());
+  if (!answered) return doubt("does not answer: " + answered.error().message(), true);
+  return doubt({}, false);
+}
+
 Result<Path> bring_up_again(const Ctx& ctx, Operation& operation, Path path) {
   const ScsiDevice& old = path.device;
   if (path.existed) {
@@ -278,6 +286,7 @@ Result<Path> bring_up_again(const Ctx& ctx, Operation& operation, Path path) {
   HAWSER_TRY_ASSIGN(path.device, scan_device(ctx, operation, path.logged, {}, path.session));
   path.existed = false;
   path.doubt.clear();
+  path.is_silent = false;
   return path;
 }
 

@@ -12,8 +12,9 @@ struct Path {
   LoggedPath logged{};
   Session session{};
   ScsiDevice device{};
-  bool existed = false;  // The device was there before this attachment.
-  std::string doubt{};   // Why a device that existed is not to be trusted; empty if it is.
+  bool existed = false;    // The device was there before this attachment.
+  std::string doubt{};     // Why a device that existed is not to be trusted; empty if it is.
+  bool is_silent = false;  // It did not answer, that is the doubt.
   std::chrono::milliseconds login_time{0};
 };
 
@@ -43,6 +44,9 @@ Result<Path> find_device(const Ctx& ctx, Operation& operation, const LoggedPath&
 // Both.
 Result<Path> bring_up(const Ctx& ctx, Operation& operation, const LoggedPath& path,
                       const PathPlan& plan);
+
+// Reads anew what the kernel knows of a device that existed, and sets the doubt.
+Status examine(const Ctx& ctx, Host& host, Path& path);
 
 // Deletes the device and scans anew: for one that shows another unit than it should, which is what
 // an old device at a reused LUN number does. The new one is this attachment's.
