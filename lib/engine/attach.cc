@@ -198,7 +198,7 @@ Result<std::optional<Attachment>> settle_the_past(const Ctx& ctx, Operation& ope
   HAWSER_TRY_ASSIGN(const std::string boot_id, operation.host().boot_id());
   if (boot_id != state.boot_id) {
     // The next begin starts the log anew; which unit the volume was stays in it.
-    HAWSER_TRY(undo_on_disk(ctx, operation, state));
+    HAWSER_TRY(undo_on_disk(ctx, operation));
     return std::optional<Attachment>{};
   }
   HAWSER_TRY(mend(ctx, operation, state));

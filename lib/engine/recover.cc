@@ -16,7 +16,7 @@ enum class Recovered { nothing, undone, completed, kept };
 
 // After a reboot only what is on disk is left.
 Status recover_after_reboot(const Ctx& ctx, Operation& operation, const LogState& state) {
-  HAWSER_TRY(undo_on_disk(ctx, operation, state));
+  HAWSER_TRY(undo_on_disk(ctx, operation));
   // A log that knows which unit the volume was is worth keeping: the next attach compares.
   if (state.phase == Phase::attached) return ok();
   return operation.forget();
@@ -158,8 +158,7 @@ Result<std::vector<std::string>> dismantle(const Ctx& ctx, Operation& operation,
   }
   Status rest = is_this_boot ? undo_read_only(ctx, operation, state) : ok();
   if (rest || state.is_forced) {
-    HAWSER_TRY_ASSIGN(const LogState now, operation.state());
-    Status undone = undo_on_disk(ctx, operation, now);
+    Status undone = undo_on_disk(ctx, operation);
     if (rest) rest = std::move(undone);
   }
   if (rest) rest = std::move(released);

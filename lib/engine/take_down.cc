@@ -97,6 +97,18 @@ Status announce(const Ctx& ctx, Operation& operation, const Footprint& footprint
   return ok();
 }
 
+// multipathd writes a unit down by its serial number when udev could not read the rest.
+Status announce_serial_names(const Ctx& ctx, Operation& operation) {
+  HAWSER_TRY_ASSIGN(const LogState state, operation.state());
+  if (!state.wwids_before || state.identity.empty()) return ok();
+  HAWSER_TRY_ASSIGN(const std::vector<std::string> known, operation.host().known_wwids(ctx));
+  for (const std::string& wwid : known) {
+    if (!is_serial_name(state.identity, wwid) || !state.lacks_wwid(wwid)) continue;
+    operation.found(step::kWwid, {{"wwid", wwid}});
+  }
+  return ok();
+}
+
 }  // namespace
 
 Result<Footprint> own_footprint(const Ctx& ctx, Operation& operation, const LogState& state) {
@@ -173,8 +185,10 @@ Result<Footprint> unit_footprint(const Ctx& ctx, Operation& operation, const Log
   return footprint;
 }
 
-Status undo_on_disk(const Ctx& ctx, Operation& operation, const LogState& state) {
+Status undo_on_disk(const Ctx& ctx, Operation& operation) {
   Host& host = operation.host();
+  HAWSER_TRY(announce_serial_names(ctx, operation));
+  HAWSER_TRY_ASSIGN(const LogState state, operation.state());
   for (const WwidEntry& entry : state.wwids) {
     if (entry.progress == Progress::ended) continue;
     HAWSER_TRY(host.forget_wwid(ctx, entry.wwid));
@@ -216,7 +230,7 @@ Status undo_attach(const Ctx& ctx, Operation& operation, const LogState& state) 
     for (const DeviceEntry& entry : state.devices)
       operation.undone(step::kDevice, entry.number);
     HAWSER_TRY(undo_read_only(ctx, operation, state));
-    HAWSER_TRY(undo_on_disk(ctx, operation, now));
+    HAWSER_TRY(undo_on_disk(ctx, operation));
     return release_sessions(ctx, operation, state);
   };
   Status undone = undo();

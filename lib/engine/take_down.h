@@ -49,7 +49,7 @@ Status take_down(
 std::vector<std::string> what_is_left(const Ctx& ctx, Operation& operation, const LogState& state);
 
 // Undoes the steps in the log that live on disk: wwids entry, node records.
-Status undo_on_disk(const Ctx& ctx, Operation& operation, const LogState& state);
+Status undo_on_disk(const Ctx& ctx, Operation& operation);
 
 // Releases every session of this attachment, side by side.
 Status release_sessions(const Ctx& ctx, Operation& operation, const LogState& state);

@@ -174,6 +174,12 @@ bool names_unit(const Identity& identity, const std::string& wwid) {
                      });
 }
 
+bool is_serial_name(const Identity& identity, const std::string& wwid) {
+  constexpr std::size_t kSerialBytesMin = 8;
+  const std::string serial = bare(identity.serial);
+  return serial.size() >= kSerialBytesMin && wwid.starts_with('S') && bare(wwid).ends_with(serial);
+}
+
 bool matches_wwid(const Identity& identity, const std::string& expected) {
   const std::string wanted = lower(expected);
   std::string_view digits = wanted;

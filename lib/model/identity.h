@@ -45,6 +45,11 @@ bool is_usable_wwid(const std::string& wwid);
 // name may still be that of the device that had the name before.
 bool names_unit(const Identity& identity, const std::string& wwid);
 
+// True if `wwid` is the name that udev makes of the serial number when page 0x83 cannot be read:
+// 'S', vendor, product, serial number (systemd, src/udev/scsi_id). One of less than 8 characters
+// may well be that of another vendor's unit, and is not taken for this one's.
+bool is_serial_name(const Identity& identity, const std::string& wwid);
+
 // True if `expected` (a WWID as above, or bare NAA/EUI hex digits, with or without a "naa." or
 // "eui." or "0x" prefix) names a designator of this unit. Letter case of hex digits is ignored.
 bool matches_wwid(const Identity& identity, const std::string& expected);

@@ -153,6 +153,27 @@ TEST(DetachSimTest, a_bare_disk_that_multipathd_made_a_map_of_is_flushed_itself)
   EXPECT_EQ(world.flushed_nodes, (std::set<std::string>{"dm-0", disk.name}));
 }
 
+// What multipathd wrote down while udev knew no more than the serial number.
+// Keeps: R4
+TEST(DetachSimTest, an_entry_by_the_serial_number_goes_as_well) {
+  SimWorld before = sim_world();
+  before.targets[kTarget][1] = "unit-with-a-long-serial";
+  before.wwids.insert("SVENDOR_MODEL_other-unit-with-a-serial");
+  SimWorld world = before;
+  attach_in_good_weather(world, sim_spec(2), {});
+  world.wwids.insert("SVENDOR_MODEL_unit-with-a-long-serial");
+
+  detach_in_good_weather(world, attachment_id(sim_spec(2)));
+
+  EXPECT_EQ(world.picture(), before.picture());
+
+  before.wwids.insert("SVENDOR_MODEL_unit-with-a-long-serial");
+  world = before;
+  attach_in_good_weather(world, sim_spec(2), {});
+  detach_in_good_weather(world, attachment_id(sim_spec(2)));
+  EXPECT_EQ(world.picture(), before.picture()) << "it was there before";
+}
+
 TEST(DetachSimTest, a_bare_disk_that_is_opened_while_it_is_flushed_stays) {
   SimWorld world = sim_world();
   attach_in_good_weather(world, sim_spec(1), {.multipath = Multipath::off});

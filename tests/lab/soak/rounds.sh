@@ -63,7 +63,9 @@ strike() {
   case $1 in
     delay) ip netns exec tgt tc qdisc del dev "t$netem" root ;;
     iscsid-silent) kill -CONT "$iscsid_pid" ;;
-    multipathd-restart) start_multipathd ;;
+    # One that starts while udev is behind writes down the WWID of what had the name of a disk before. That entry is
+    # of no attachment, so no detach takes it back.
+    multipathd-restart) udevadm settle --timeout=$((60 * LAB_SLOWNESS)) || true; start_multipathd ;;
     unmapped) remap_lun "$TARGET${unmapped% *}" "${unmapped#* }" "volume${unmapped/ /.}" ;;
     *) iptables-legacy -F ;;
   esac
