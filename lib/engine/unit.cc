@@ -373,19 +373,22 @@ Status Unit::settle(const Ctx& ctx) {
 // One that is lost by now may have been taken out, and cannot be brought in. It may come back
 // later; the volume can be used without it.
 Status Unit::bring_all_in(const Ctx& ctx) {
-  Status last;
-  std::vector<std::string> lost;
+  std::vector<Error> lost;
   for (const Path& path : paths_) {
     Status added = add_to_map(ctx, path);
     if (added) continue;
     HAWSER_TRY_ASSIGN(const bool is_lost, has_lost(ctx, path));
     if (is_fatal_ || !is_lost) return added;
-    lost.push_back(path.device.name + " is left out of the map: " + added.error().message());
-    last = std::move(added);
+    lost.push_back(std::move(added)
+                       .error()
+                       .with(path.device.name + " is left out of the map")
+                       .with_path(to_string(path.logged.spec.portal), path.logged.spec.target,
+                                  path.logged.spec.lun));
   }
-  if (lost.size() == paths_.size()) return last;
-  for (const std::string& text : lost)
-    operation_.warn("path.lost", text);
+  if (!lost.empty() && lost.size() == paths_.size()) return lost.back();
+  for (const Error& error : lost) {
+    operation_.warn("path.lost", error.portal() + ": " + error.message(), error.portal());
+  }
   return ok();
 }
 

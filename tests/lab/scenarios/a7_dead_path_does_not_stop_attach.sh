@@ -100,7 +100,7 @@ multipathd del path "$lost"
 portal_up 3
 wait $pid || { cat /run/out /run/err; fail "a path that was lost stopped the attach"; }
 check "the map has the two good paths" equal "$(field '[.paths[]|select(.state=="active")|.portal]|join(" ")')" "10.0.2.2:3260 10.0.3.2:3260"
-check "of the other it is said why" grep -q "$lost is left out of the map" <<<"$(field '.warnings[]')"
+check "of the other it is said why" grep -q "10.0.1.2:3260: $lost is left out of the map" <<<"$(field '.warnings[]')"
 id=$(field .id) path=$(field .path)
 write_pattern "$path" 4
 check "what was written is read back" read_pattern "$path"
