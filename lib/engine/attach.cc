@@ -114,6 +114,13 @@ class Attach {
     if (!unit.has_map()) state.bare_sid = unit.paths().front().session.sid;
     HAWSER_TRY_ASSIGN(Attachment attachment,
                       report(ctx, operation_.host(), operation_.id(), state));
+    if (attachment.status != "attached") {
+      // multipathd does that when the last path is lost before anybody has opened the map.
+      return Error(Errc::unavailable,
+                   "what was attached is gone again: its last path was lost, or "
+                   "somebody removed its map")
+          .with(unit.has_map() ? Stage::map : Stage::scan);
+    }
     for (std::size_t i = 0; i < attachment.paths.size(); ++i) {
       const auto error = errors.find(state.paths[i].key);
       if (error == errors.end()) continue;

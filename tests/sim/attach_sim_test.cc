@@ -329,6 +329,35 @@ TEST(AttachSimTest, a_scan_that_goes_on_when_its_session_is_back_is_undone) {
   EXPECT_EQ(world.picture(), before);
 }
 
+// multipathd does so when the last path of a map is lost that nobody has opened yet.
+// Keeps: A1
+TEST(AttachSimTest, a_map_that_is_gone_at_the_end_is_not_handed_out) {
+  SimWorld before = sim_world();
+  before.targets["iqn.2026-11.org.example:other"][1] = "other-unit";
+  VolumeSpec spec = sim_spec(2);
+  spec.paths.back().target = "iqn.2026-11.org.example:other";
+  SimWorld world = before;
+  Choices choices;
+  choices.next_run();
+  Faults faults(choices, 0);
+  SimProcess process(world, faults);
+  Environment environment = process.environment();
+  bool is_at_the_end = false;
+  environment.on_event = [&](const Event& event) {
+    if (event.name != "logout.sent") return;  // Of the path that was refused.
+    is_at_the_end = true;
+    world.maps.clear();
+  };
+
+  const Result<Attachment> made = attach(process.ctx(), environment, spec, {});
+
+  EXPECT_TRUE(is_at_the_end);
+  ASSERT_FALSE(made);
+  EXPECT_EQ(made.error().code(), Errc::unavailable) << made.error().message();
+  EXPECT_EQ(made.error().outcome(), Outcome::unchanged);
+  EXPECT_EQ(world.picture(), before.picture());
+}
+
 TEST(AttachSimTest, two_faults_on_a_clean_host) {
   run({"clean_twice", sim_world(), sim_spec(2), {}, 2, false});
 }
