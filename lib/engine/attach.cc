@@ -164,6 +164,7 @@ Error roll_back(const Ctx& ctx, Operation& operation, const LogState& before, Er
   operation.tell(Event::Level::warning, "attach.undo",
                  "undoing: " + (cause.paths().empty() ? cause.message() : "too few paths came up"));
   const auto undo = [&]() -> Status {
+    operation.reconcile();
     HAWSER_TRY_ASSIGN(const LogState state, operation.state());
     // If the begin is not in the log nothing was done, and what is there is of an earlier attach.
     if (state.phase == Phase::attaching) HAWSER_TRY(undo_attach(undo_ctx, operation, state));

@@ -29,15 +29,16 @@ Result<LogState> Operation::state() const {
 Result<std::uint32_t> Operation::intent(std::string_view step, Fields fields) {
   const MutexLock lock(mutex_);
   const std::uint32_t number = next_number_++;
-  HAWSER_TRY(append({.type = RecordType::intent,
-                     .step = std::string(step),
-                     .number = number,
-                     .fields = std::move(fields)},
-                    Durability::process));
+  HAWSER_TRY(append_step({.type = RecordType::intent,
+                          .step = std::string(step),
+                          .number = number,
+                          .fields = std::move(fields)},
+                         Durability::process));
   return number;
 }
 
 Status Operation::done(std::string_view step, std::uint32_t number, Fields fields) {
+  const MutexLock lock(mutex_);
   return append_fact({.type = RecordType::done,
                       .step = std::string(step),
                       .number = number,
@@ -45,6 +46,7 @@ Status Operation::done(std::string_view step, std::uint32_t number, Fields field
 }
 
 Status Operation::failed(std::string_view step, std::uint32_t number, const Error& error) {
+  const MutexLock lock(mutex_);
   return append_fact({.type = RecordType::failed,
                       .step = std::string(step),
                       .number = number,
@@ -74,17 +76,23 @@ void Operation::found_done(std::string_view step, std::uint32_t number) {
 
 // What has happened is so, whether or not the log could be told.
 Status Operation::append_fact(Record record) {
-  const MutexLock lock(mutex_);
   Status written = append(record, Durability::process);
   if (!written) unwritten_.push_back(std::move(record));
   return written;
 }
 
-// What could not be written before comes first. Only for an undo: nothing new is begun over a log
-// that has failed.
-void Operation::catch_up() {
+void Operation::reconcile() {
   const MutexLock lock(mutex_);
-  if (!log_->mend()) return;
+  is_tail_known_ = true;
+  catch_up();
+}
+
+// Writes what could not be written before. Only for an undo: nothing new is begun over a log that
+// has failed. A step that would turn up in the log now is one that the undo has not looked for.
+void Operation::catch_up() {
+  if (!is_tail_known_) return;
+  is_tail_known_ = log_->mend().has_value();
+  if (!is_tail_known_) return;
   // The record whose write failed may be in the log all the same, as its last.
   const auto is_written = [](const Record& last, const Record& record) {
     return last.type == record.type && last.step == record.step && last.number == record.number &&
@@ -100,8 +108,12 @@ void Operation::catch_up() {
 
 // For an undo, which goes on without the log. False if it cannot be written.
 bool Operation::append_anyway(Record record) {
-  catch_up();
-  const Status written = append_fact(std::move(record));
+  Status written;
+  {
+    const MutexLock lock(mutex_);
+    catch_up();
+    written = append_fact(std::move(record));
+  }
   if (written) return true;
   {
     const MutexLock lock(mutex_);
@@ -140,19 +152,23 @@ void Operation::keep(SharedLock lock) {
 
 Status Operation::mark(RecordType type, std::string_view step, Fields fields) {
   const MutexLock lock(mutex_);
-  return append({.type = type, .step = std::string(step), .fields = std::move(fields)},
-                Durability::disk);
+  return append_step({.type = type, .step = std::string(step), .fields = std::move(fields)},
+                     Durability::disk);
 }
 
 Status Operation::abort(std::string_view step) {
-  catch_up();
+  {
+    const MutexLock lock(mutex_);
+    catch_up();
+  }
   return mark(RecordType::abort, step);
 }
 
 Status Operation::note(std::string_view step, Fields fields) {
   const MutexLock lock(mutex_);
-  return append({.type = RecordType::note, .step = std::string(step), .fields = std::move(fields)},
-                Durability::process);
+  return append_step(
+      {.type = RecordType::note, .step = std::string(step), .fields = std::move(fields)},
+      Durability::process);
 }
 
 Status Operation::forget() {
@@ -165,6 +181,13 @@ Status Operation::forget() {
 bool Operation::is_forgotten() const {
   const MutexLock lock(mutex_);
   return is_forgotten_;
+}
+
+// Of what failed here it is not known whether it is in the log.
+Status Operation::append_step(Record record, Durability durability) {
+  Status appended = append(std::move(record), durability);
+  if (!appended) is_tail_known_ = false;
+  return appended;
 }
 
 Status Operation::append(Record record, Durability durability) {

@@ -43,6 +43,9 @@ class Operation {
   Result<std::uint32_t> intent(std::string_view step, Fields fields);
   Status done(std::string_view step, std::uint32_t number, Fields fields = {});
   Status failed(std::string_view step, std::uint32_t number, const Error& error);
+  // Before an undo asks for state(): a step whose write failed may be in the log all the same, and
+  // whoever reads that later has it undone.
+  void reconcile();
   // Undoing goes on when the log cannot be written, which is told of: undoing twice does no harm.
   void undone(std::string_view step, std::uint32_t number);
   // The same of what is found to be there while undoing, and of what is found to be done.
@@ -85,10 +88,11 @@ class Operation {
  private:
   Operation(Environment environment, std::string id, std::unique_ptr<LogFile> log);
   Status append(Record record, Durability durability) HAWSER_REQUIRES(mutex_);
-  void keep(SharedLock lock);
-  Status append_fact(Record record);
+  Status append_step(Record record, Durability durability) HAWSER_REQUIRES(mutex_);
+  Status append_fact(Record record) HAWSER_REQUIRES(mutex_);
+  void catch_up() HAWSER_REQUIRES(mutex_);
   bool append_anyway(Record record);
-  void catch_up();
+  void keep(SharedLock lock);
 
   const Environment environment_;
   const std::string id_;
@@ -98,6 +102,7 @@ class Operation {
   std::uint32_t next_number_ HAWSER_GUARDED_BY(mutex_) = 1;
   bool is_forgotten_ HAWSER_GUARDED_BY(mutex_) = false;
   std::vector<Record> unwritten_ HAWSER_GUARDED_BY(mutex_){};  // Facts. They come after the log.
+  bool is_tail_known_ HAWSER_GUARDED_BY(mutex_) = true;  // But for facts, which are in unwritten_.
   bool is_failure_told_ HAWSER_GUARDED_BY(mutex_) = false;
   std::map<std::string, std::unique_ptr<NamedLock>> kept_ HAWSER_GUARDED_BY(mutex_){};
   std::vector<std::string> warnings_ HAWSER_GUARDED_BY(mutex_){};
