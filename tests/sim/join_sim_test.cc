@@ -256,5 +256,36 @@ TEST(JoinSimTest, a_disk_without_a_size_is_looked_at_again) {
     EXPECT_EQ(device.sectors, start.world.sectors_of(kUnit));
 }
 
+// A purge in vain would cost the map a path if the time were up in the middle.
+TEST(JoinSimTest, a_disk_that_answers_again_when_it_has_been_looked_at_is_not_deleted) {
+  SimWorld world = sim_world();
+  world.runs_multipathd = false;
+  attach_in_good_weather(world, sim_spec(2), {});
+  for (MapPathStatus& path : world.maps.begin()->second.paths) {
+    const auto device = std::find_if(world.devices.begin(), world.devices.end(),
+                                     [&](const auto& one) { return one.second.dev == path.dev; });
+    path.is_active = world.sessions.at(device->second.sid).address != "10.0.2.2";
+  }
+  world.dead_portals = {"10.0.2.2"};
+  Choices choices;
+  choices.next_run();
+  Faults faults(choices, 0);
+  SimProcess process(world, faults);
+  Environment environment = process.environment();
+  bool has_purged = false;
+  environment.on_event = [&](const Event& event) {
+    if (event.name == "device.found") world.dead_portals.clear();
+    has_purged = has_purged || event.name == "device.purge";
+  };
+
+  const Result<Attachment> joined =
+      join(process.ctx(), environment, attachment_id(sim_spec(2)), {});
+
+  ASSERT_TRUE(joined) << joined.error().message();
+  EXPECT_TRUE(world.dead_portals.empty());
+  EXPECT_FALSE(has_purged);
+  EXPECT_FALSE(joined->degraded);
+}
+
 }  // namespace
 }  // namespace hawser
