@@ -66,7 +66,8 @@ std::int64_t wall_time_s() {
 Result<std::vector<Record>> read_whole(int file, const std::string& name) {
   HAWSER_TRY_ASSIGN(const std::string text, read_all(file, name));
   std::size_t torn_bytes = 0;
-  HAWSER_TRY_ASSIGN(std::vector<Record> records, decode_log(text, &torn_bytes));
+  Result<std::vector<Record>> records = decode_log(text, &torn_bytes);
+  if (!records) return std::move(records).error().with(name);
   const auto end = static_cast<off_t>(text.size() - torn_bytes);
   if (torn_bytes != 0 && ::ftruncate(file, end) != 0) return sys_error("truncate " + name);
   return records;
