@@ -82,17 +82,22 @@ Status Operation::append_fact(Record record) {
 }
 
 void Operation::reconcile() {
-  const MutexLock lock(mutex_);
-  is_tail_known_ = true;
-  catch_up();
+  Status caught_up;
+  {
+    const MutexLock lock(mutex_);
+    is_tail_known_ = true;
+    caught_up = catch_up();
+  }
+  tell_failure(caught_up);
 }
 
 // Writes what could not be written before. Only for an undo: nothing new is begun over a log that
 // has failed. A step that would turn up in the log now is one that the undo has not looked for.
-void Operation::catch_up() {
-  if (!is_tail_known_) return;
-  is_tail_known_ = log_->mend().has_value();
-  if (!is_tail_known_) return;
+Status Operation::catch_up() {
+  if (!is_tail_known_) return ok();
+  Status mended = log_->mend();
+  is_tail_known_ = mended.has_value();
+  if (!mended) return mended;
   // The record whose write failed may be in the log all the same, as its last.
   const auto is_written = [](const Record& last, const Record& record) {
     return last.type == record.type && last.step == record.step && last.number == record.number &&
@@ -101,9 +106,10 @@ void Operation::catch_up() {
   while (!unwritten_.empty()) {
     const std::vector<Record>& records = log_->records();
     const bool is_there = !records.empty() && is_written(records.back(), unwritten_.front());
-    if (!is_there && !append(unwritten_.front(), Durability::process)) return;
+    if (!is_there) HAWSER_TRY(append(unwritten_.front(), Durability::process));
     unwritten_.erase(unwritten_.begin());
   }
+  return ok();
 }
 
 // For an undo, which goes on without the log. False if it cannot be written.
@@ -111,16 +117,25 @@ bool Operation::append_anyway(Record record) {
   Status written;
   {
     const MutexLock lock(mutex_);
-    catch_up();
-    written = append_fact(std::move(record));
+    written = catch_up();
+    if (written) {
+      written = append_fact(std::move(record));
+    } else {
+      unwritten_.push_back(std::move(record));
+    }
   }
-  if (written) return true;
+  tell_failure(written);
+  return written.has_value();
+}
+
+// Once: whatever comes after fails as well.
+void Operation::tell_failure(const Status& written) {
+  if (written) return;
   {
     const MutexLock lock(mutex_);
-    if (std::exchange(is_failure_told_, true)) return false;
+    if (std::exchange(is_failure_told_, true)) return;
   }
   tell(Event::Level::warning, "log.failed", written.error().message());
-  return false;
 }
 
 Result<Operation::SharedLock> Operation::lock_shared(const Ctx& ctx, std::string name) {
@@ -159,7 +174,7 @@ Status Operation::mark(RecordType type, std::string_view step, Fields fields) {
 Status Operation::abort(std::string_view step) {
   {
     const MutexLock lock(mutex_);
-    catch_up();
+    HAWSER_TRY(catch_up());
   }
   return mark(RecordType::abort, step);
 }

@@ -90,8 +90,9 @@ class Operation {
   Status append(Record record, Durability durability) HAWSER_REQUIRES(mutex_);
   Status append_step(Record record, Durability durability) HAWSER_REQUIRES(mutex_);
   Status append_fact(Record record) HAWSER_REQUIRES(mutex_);
-  void catch_up() HAWSER_REQUIRES(mutex_);
+  Status catch_up() HAWSER_REQUIRES(mutex_);
   bool append_anyway(Record record);
+  void tell_failure(const Status& written);
   void keep(SharedLock lock);
 
   const Environment environment_;

@@ -176,8 +176,10 @@ bool names_unit(const Identity& identity, const std::string& wwid) {
 
 bool is_serial_name(const Identity& identity, const std::string& wwid) {
   constexpr std::size_t kSerialBytesMin = 8;
-  const std::string serial = bare(identity.serial);
-  return serial.size() >= kSerialBytesMin && wwid.starts_with('S') && bare(wwid).ends_with(serial);
+  const std::string serial = squeeze(identity.serial);
+  // The separator is missing after a product name of full length; then it is not known where the
+  // serial number begins, and another's may end like ours.
+  return serial.size() >= kSerialBytesMin && wwid.starts_with('S') && wwid.ends_with("_" + serial);
 }
 
 bool matches_wwid(const Identity& identity, const std::string& expected) {

@@ -74,8 +74,9 @@ TEST(NamesUnitTest, takes_what_is_made_of_a_designator_and_nothing_else) {
 TEST(IsSerialNameTest, takes_the_name_by_the_whole_serial_number_and_no_short_one) {
   const Identity unit{.designators = {naa(kNaa6)}, .serial = "9e4e42cc66b0"};
   EXPECT_TRUE(is_serial_name(unit, "SLIO-ORG_FILEIO_9e4e42cc66b0"));
-  for (const char* wwid : {"SLIO-ORG_FILEIO_9e4e42cc66b1", "360014050c7fc58f926823ee40f8c63d9",
-                           "1LIO-ORG_FILEIO_9e4e42cc66b0", "S", ""})
+  for (const char* wwid :
+       {"SLIO-ORG_FILEIO_9e4e42cc66b1", "SLIO-ORG_FILEIO_19e4e42cc66b0",
+        "360014050c7fc58f926823ee40f8c63d9", "1LIO-ORG_FILEIO_9e4e42cc66b0", "S", ""})
     EXPECT_FALSE(is_serial_name(unit, wwid)) << wwid;
   EXPECT_FALSE(is_serial_name({.serial = "1234567"}, "SVENDOR_MODEL_1234567"));
   EXPECT_FALSE(is_serial_name({}, "SVENDOR_MODEL_"));
