@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/other_logs.h"
+
 namespace hawser {
 namespace {
 
@@ -13,14 +15,9 @@ Result<Operation::SharedLock> lock_record(const Ctx& ctx, Operation& operation,
 
 // Whether another attachment uses the record. On disk it outlives a boot. A log that is corrupt
 // counts as one that does: better a record too many than one taken from under somebody.
-Result<bool> has_other_user(Operation& operation, const SessionKey& key) {
-  HAWSER_TRY_ASSIGN(const std::vector<std::string> ids, operation.journal().list());
-  for (const std::string& id : ids) {
-    if (id == operation.id()) continue;
-    const Result<std::vector<Record>> records = operation.journal().read(id);
-    if (!records && records.error().code() == Errc::not_found) continue;  // Detached meanwhile.
-    if (!records && records.error().code() != Errc::corrupt) return records.error();
-    const Result<LogState> state = records ? replay(*records) : records.error();
+Result<bool> has_other_user(const Ctx& ctx, Operation& operation, const SessionKey& key) {
+  HAWSER_TRY_ASSIGN(const std::vector<OtherLog> logs, other_logs(ctx, operation));
+  for (const auto& [id, state] : logs) {
     if (!state) {
       operation.warn("log.unreadable", state.error().message() + ": the node record of " +
                                            to_string(key) + " is taken to be in use by " + id);
@@ -43,7 +40,7 @@ Status acquire_node_record(const Ctx& ctx, Operation& operation, const LoggedPat
   HAWSER_TRY_ASSIGN(auto lock, lock_record(ctx, operation, path.key));
   HAWSER_TRY_ASSIGN(const bool is_there, operation.host().has_node_record(ctx, request));
   if (is_there) {
-    HAWSER_TRY_ASSIGN(const bool is_ours, has_other_user(operation, path.key));
+    HAWSER_TRY_ASSIGN(const bool is_ours, has_other_user(ctx, operation, path.key));
     if (!is_ours) return ok();
   }
   Fields fields;
@@ -61,7 +58,7 @@ Status acquire_node_record(const Ctx& ctx, Operation& operation, const LoggedPat
 
 Status release_node_record(const Ctx& ctx, Operation& operation, const NodeEntry& entry) {
   HAWSER_TRY_ASSIGN(auto lock, lock_record(ctx, operation, entry.key));
-  HAWSER_TRY_ASSIGN(const bool is_used, has_other_user(operation, entry.key));
+  HAWSER_TRY_ASSIGN(const bool is_used, has_other_user(ctx, operation, entry.key));
   if (!is_used) {
     HAWSER_TRY(operation.host().remove_node_record(ctx, {.target = entry.key.target,
                                                          .address = entry.key.address,

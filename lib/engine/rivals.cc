@@ -4,6 +4,8 @@
 #include <optional>
 #include <utility>
 
+#include "engine/other_logs.h"
+
 namespace hawser {
 namespace {
 
@@ -46,14 +48,8 @@ Result<std::vector<ScsiDevice>> strangers_in(const Ctx& ctx, Host& host, const M
 Status check_no_rival(const Ctx& ctx, Operation& operation, const std::string& wwid,
                       const std::vector<LoggedPath>& paths) {
   HAWSER_TRY_ASSIGN(const std::string boot_id, operation.host().boot_id());
-  HAWSER_TRY_ASSIGN(const std::vector<std::string> ids, operation.journal().list());
-  for (const std::string& id : ids) {
-    HAWSER_TRY(ctx.check());
-    if (id == operation.id()) continue;
-    const Result<std::vector<Record>> records = operation.journal().read(id);
-    if (!records && records.error().code() == Errc::not_found) continue;  // Detached meanwhile.
-    if (!records && records.error().code() != Errc::corrupt) return records.error();
-    const Result<LogState> state = records ? replay(*records) : records.error();
+  HAWSER_TRY_ASSIGN(const std::vector<OtherLog> logs, other_logs(ctx, operation));
+  for (const auto& [id, state] : logs) {
     if (!state) {
       operation.warn("log.unreadable",
                      state.error().message() + ": " + id + " may be of the same unit");

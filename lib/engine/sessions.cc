@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/other_logs.h"
+
 namespace hawser {
 namespace {
 
@@ -55,17 +57,12 @@ struct Use {
 //
 // A session that was made again has another sid: whoever has a done step with the old one does not
 // use it. `sid` is 0 while there is none.
-Result<std::vector<Use>> other_uses(Operation& operation, const SessionKey& key,
+Result<std::vector<Use>> other_uses(const Ctx& ctx, Operation& operation, const SessionKey& key,
                                     std::uint32_t sid) {
   HAWSER_TRY_ASSIGN(const std::string boot_id, operation.host().boot_id());
-  HAWSER_TRY_ASSIGN(const std::vector<std::string> ids, operation.journal().list());
+  HAWSER_TRY_ASSIGN(const std::vector<OtherLog> logs, other_logs(ctx, operation));
   std::vector<Use> uses;
-  for (const std::string& id : ids) {
-    if (id == operation.id()) continue;
-    const Result<std::vector<Record>> records = operation.journal().read(id);
-    if (!records && records.error().code() == Errc::not_found) continue;  // Detached meanwhile.
-    if (!records && records.error().code() != Errc::corrupt) return records.error();
-    const Result<LogState> state = records ? replay(*records) : records.error();
+  for (const auto& [id, state] : logs) {
     if (!state) {
       operation.warn("log.unreadable", state.error().message() + ": session " + to_string(key) +
                                            " is taken to be in use by " + id);
@@ -120,7 +117,7 @@ Result<Claim> claim(const Ctx& ctx, Operation& operation, const LoggedPath& path
   Claim claim;
   HAWSER_TRY_ASSIGN(claim.session, find_session(ctx, operation, path.key));
   HAWSER_TRY_ASSIGN(const std::vector<Use> uses,
-                    other_uses(operation, path.key, claim.session ? claim.session->sid : 0));
+                    other_uses(ctx, operation, path.key, claim.session ? claim.session->sid : 0));
   claim.is_awaited = any_ours(uses);
   if (claim.session) claim.origin = claim.is_awaited ? Origin::shared : Origin::foreign;
   const std::int64_t expires_ms = operation.host().uptime_ms() +
@@ -165,11 +162,11 @@ Result<Acquired> log_in(const Ctx& ctx, Operation& operation, const LoggedPath& 
                  to_string(path.spec.portal));
   const auto took = [&] { return std::chrono::milliseconds(host.uptime_ms() - start_ms); };
   const auto take_over = [&]() -> Result<std::optional<Session>> {
-    HAWSER_TRY_ASSIGN(std::vector<Use> uses, other_uses(operation, path.key, 0));
+    HAWSER_TRY_ASSIGN(std::vector<Use> uses, other_uses(ctx, operation, path.key, 0));
     is_ours = is_ours || any_ours(uses);
     HAWSER_TRY_ASSIGN(const std::optional<Session> other, await_session(ctx, operation, path.key));
     if (!other) return other;
-    HAWSER_TRY_ASSIGN(uses, other_uses(operation, path.key, other->sid));
+    HAWSER_TRY_ASSIGN(uses, other_uses(ctx, operation, path.key, other->sid));
     is_ours = is_ours || any_ours(uses);
     return other;
   };
@@ -338,7 +335,8 @@ Result<Verdict> judge(const Ctx& ctx, Operation& operation, const SessionEntry& 
   if (!session) return sight.is_in_flight ? Verdict::wait : Verdict::gone;
   if (entry.origin == Origin::foreign) return Verdict::leave;
   if (sight.is_awaited && session->state != SessionState::logged_in) return Verdict::wait;
-  HAWSER_TRY_ASSIGN(const std::vector<Use> uses, other_uses(operation, entry.key, session->sid));
+  HAWSER_TRY_ASSIGN(const std::vector<Use> uses,
+                    other_uses(ctx, operation, entry.key, session->sid));
   // Whoever has only announced a login may give up, and would leave the session to nobody.
   const bool is_settled = any_settled(uses) || operation.host().uptime_ms() >= until_ms;
   if (!uses.empty() && !is_settled) return Verdict::wait;

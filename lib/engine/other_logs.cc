@@ -1,0 +1,21 @@
+#include "engine/other_logs.h"
+
+#include <utility>
+
+namespace hawser {
+
+Result<std::vector<OtherLog>> other_logs(const Ctx& ctx, Operation& operation) {
+  HAWSER_TRY_ASSIGN(const std::vector<std::string> ids, operation.journal().list());
+  std::vector<OtherLog> logs;
+  for (const std::string& id : ids) {
+    HAWSER_TRY(ctx.check());
+    if (id == operation.id()) continue;
+    const Result<std::vector<Record>> records = operation.journal().read(id);
+    if (!records && records.error().code() == Errc::not_found) continue;  // Detached meanwhile.
+    if (!records && records.error().code() != Errc::corrupt) return records.error();
+    logs.push_back({.id = id, .state = records ? replay(*records) : records.error()});
+  }
+  return logs;
+}
+
+}  // namespace hawser
