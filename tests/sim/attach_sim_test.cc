@@ -19,10 +19,7 @@ struct Scenario {
 // A session that somebody else made on the first of our portals, and a device if he has scanned.
 SimWorld with_foreign_session(bool has_device = true) {
   SimWorld world = sim_world();
-  Choices choices;
-  choices.next_run();
-  Faults faults(choices, 0);
-  SimProcess process(world, faults);
+  SimProcess process(world);
   const Result<Session> session =
       process.host.login(process.ctx(), {.target = kTarget, .address = "10.0.1.2"});
   HAWSER_ASSERT(session);
@@ -156,10 +153,7 @@ TEST(AttachSimTest, one_fault_with_two_ifaces) {
 
 // What a good run makes of a world: the portals of the paths, "-" before those that did not come.
 std::string portals_of(SimWorld world, const VolumeSpec& spec, const AttachOptions& options = {}) {
-  Choices choices;
-  choices.next_run();
-  Faults faults(choices, 0);
-  SimProcess process(world, faults);
+  SimProcess process(world);
   const Result<Attachment> made = attach(process.ctx(), process.environment(), spec, options);
   if (!made) {
     return std::string(to_string(made.error().code())) + " at " +
@@ -201,27 +195,6 @@ TEST(AttachSimTest, a_portal_that_is_named_twice_is_one_path) {
   spec.paths.push_back(spec.paths[0]);
   spec.paths.back().portal.group = 7;
   EXPECT_EQ(portals_of(sim_world(), spec), " 10.0.1.2:3260,7 10.0.2.2:3260");
-}
-
-// Work in a process of its own, which may be killed; `meanwhile` is called whenever it asks the
-// host.
-void in_turns(SimWorld& world, const std::function<void(Faults&)>& meanwhile,
-              const std::function<void(SimProcess&)>& work) {
-  Choices choices;
-  choices.next_run();
-  Faults faults(choices, 0);
-  Turns turns(world, choices, 0);
-  turns.meanwhile([&] {
-    if (meanwhile) meanwhile(faults);
-  });
-  SimProcess process(world, faults, &turns);
-  turns.start([&] {
-    try {
-      work(process);
-    } catch (const SimCrash&) {
-    }
-  });
-  turns.run();
 }
 
 // No map can be made, and the first disk is handed out while other logins are on their way.
@@ -329,6 +302,37 @@ TEST(AttachSimTest, a_scan_that_goes_on_when_its_session_is_back_is_undone) {
   EXPECT_EQ(world.picture(), before);
 }
 
+// Whoever has announced a login and has not sent it yet finds a session then that is nobody's, if
+// we let go of ours. Keeps: D8
+TEST(AttachSimTest, a_session_is_not_left_to_whoever_has_only_announced_a_login) {
+  SimWorld world = sim_world();
+  GoodWeather weather;
+  Faults faults(weather, 0);
+  Turns turns(world, weather, 0);
+  SimProcess late(world, faults, &turns);
+  SimProcess quick(world, faults, &turns);
+  bool is_announced = false;
+  bool is_released = false;  // All but the session.
+  Environment environment = late.environment();
+  environment.on_event = [&](const Event& event) {
+    if (event.name != "login.sent") return;
+    is_announced = true;
+    turns.wait(TimePoint::max(), [&] { return is_released && world.devices.empty(); });
+  };
+  turns.start([&] { EXPECT_TRUE(attach(late.ctx(), environment, sim_spec(1, 2), {})); });
+  turns.start([&] {
+    turns.wait(TimePoint::max(), [&] { return is_announced; });
+    EXPECT_TRUE(attach(quick.ctx(), quick.environment(), sim_spec(1, 1), {}));
+    is_released = true;
+    EXPECT_TRUE(detach(quick.ctx(), quick.environment(), attachment_id(sim_spec(1, 1)), {}));
+  });
+  turns.run();
+
+  EXPECT_EQ(world.sessions.size(), 1);
+  detach_in_good_weather(world, attachment_id(sim_spec(1, 2)));
+  EXPECT_EQ(world.picture(), sim_world().picture());
+}
+
 // multipathd does so when the last path of a map is lost that nobody has opened yet.
 // Keeps: A1
 TEST(AttachSimTest, a_map_that_is_gone_at_the_end_is_not_handed_out) {
@@ -337,10 +341,7 @@ TEST(AttachSimTest, a_map_that_is_gone_at_the_end_is_not_handed_out) {
   VolumeSpec spec = sim_spec(2);
   spec.paths.back().target = "iqn.2026-11.org.example:other";
   SimWorld world = before;
-  Choices choices;
-  choices.next_run();
-  Faults faults(choices, 0);
-  SimProcess process(world, faults);
+  SimProcess process(world);
   Environment environment = process.environment();
   bool is_at_the_end = false;
   environment.on_event = [&](const Event& event) {

@@ -97,18 +97,12 @@ TEST(DetachSimTest, the_last_of_two_volumes_logs_out) {
 
 Result<DetachReport> detach_once(SimWorld& world, const std::string& id,
                                  const DetachOptions& options = {}) {
-  Choices choices;
-  choices.next_run();
-  Faults faults(choices, 0);
-  SimProcess process(world, faults);
+  SimProcess process(world);
   return detach(process.ctx(), process.environment(), id, options);
 }
 
 Result<RecoverReport> recover_once(SimWorld& world) {
-  Choices choices;
-  choices.next_run();
-  Faults faults(choices, 0);
-  SimProcess process(world, faults);
+  SimProcess process(world);
   return recover(process.ctx(), process.environment());
 }
 
@@ -483,6 +477,19 @@ TEST(DetachSimTest, what_comes_back_is_removed_again) {
     EXPECT_EQ(start.world.device_comebacks, 0u);
     EXPECT_EQ(start.world.picture(), start.before.picture());
   }
+}
+
+// Keeps: D2
+TEST(DetachSimTest, a_multipathd_that_does_not_let_go_is_waited_for_and_named) {
+  Attached start = attached(sim_world(), sim_spec(1), {});
+  start.world.known_paths = {start.world.devices.begin()->first};
+  const std::int64_t before_ms = start.world.uptime_ms;
+  const Result<DetachReport> done = detach_once(start.world, start.id);
+  ASSERT_TRUE(done) << done.error().message();
+  EXPECT_THAT(done->warnings, testing::Contains(testing::HasSubstr("multipathd has not let go")));
+  EXPECT_GT(start.world.uptime_ms - before_ms, 10'000);
+  EXPECT_LT(start.world.uptime_ms - before_ms, 40'000);  // Of the 60 s that it has.
+  EXPECT_EQ(start.world.picture(), start.before.picture());
 }
 
 // Keeps: D2

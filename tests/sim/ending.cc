@@ -9,11 +9,6 @@
 namespace hawser {
 namespace {
 
-class GoodWeather final : public Fate {
- public:
-  unsigned pick(unsigned) override { return 0; }
-};
-
 class Ending {
  public:
   Ending(Scene& scene, const Tale& tale, Findings& findings)
@@ -71,9 +66,7 @@ class Ending {
   }
 
   void recover_all() {
-    GoodWeather fate;
-    Faults faults(fate, 0);
-    SimProcess process(world_, faults);
+    SimProcess process(world_);
     const Result<RecoverReport> report = recover(process.ctx(600s), environment(process));
     findings_.expect(report.has_value(), "recover fails in good weather");
     if (!report) return;
@@ -99,16 +92,12 @@ class Ending {
   }
 
   Result<DetachReport> detach_once(const SimVolume& volume) {
-    GoodWeather fate;
-    Faults faults(fate, 0);
-    SimProcess process(world_, faults);
+    SimProcess process(world_);
     return detach(process.ctx(), environment(process), volume.id, {});
   }
 
   void join_all(const SimVolume& volume) {
-    GoodWeather fate;
-    Faults faults(fate, 0);
-    SimProcess process(world_, faults);
+    SimProcess process(world_);
     (void)join(process.ctx(), environment(process), volume.id, {});
   }
 

@@ -18,10 +18,11 @@ class Faults {
   Faults(Fate& fate, int budget, bool is_interrupted = false)
       : fate_(fate), budget_(budget), is_interrupted_(is_interrupted) {}
 
-  // A call that changes something: fails or crashes, before or after it took effect.
+  // Of a call that changes something: fails or crashes, before or after it took effect.
+  enum Fault : unsigned { no_fault, fail_before, fail_after, crash_before, crash_after, kinds };
+
   template <class Effect>
   Status change(Effect&& effect) {
-    enum Fault : unsigned { none, fail_before, fail_after, crash_before, crash_after, kinds };
     const Fault fault{pick(kinds)};
     if (fault == fail_before) return Error(Errc::io, "injected: not done");
     if (fault == crash_before) throw SimCrash{};
@@ -33,10 +34,10 @@ class Faults {
 
   // A call that only looks: fails, or the process dies there.
   Status look() {
-    enum Fault : unsigned { none, fail, crash, kinds };
-    const Fault fault{pick(kinds)};
-    if (fault == crash) throw SimCrash{};
-    if (fault == fail) return Error(Errc::io, "injected: cannot look");
+    enum Failure : unsigned { none, fail, crash, failure_kinds };
+    const Failure failure{pick(failure_kinds)};
+    if (failure == crash) throw SimCrash{};
+    if (failure == fail) return Error(Errc::io, "injected: cannot look");
     return ok();
   }
 
@@ -55,10 +56,10 @@ class Faults {
   }
 
  private:
-  unsigned pick(unsigned kinds) {
+  unsigned pick(unsigned bound) {
     check_alive();
     if (budget_ == 0) return 0;
-    const unsigned fault = fate_.pick(kinds);
+    const unsigned fault = fate_.pick(bound);
     if (fault != 0) --budget_;
     return fault;
   }

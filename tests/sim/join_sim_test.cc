@@ -2,6 +2,7 @@
 // happened, the volume stays attached with the paths that it had; a path is in the map or has left
 // nothing; and the next join, and the next detach, have an easy time.
 #include "engine/join.h"
+#include "engine/map_paths.h"
 #include "sim/walk.h"
 
 namespace hawser {
@@ -62,10 +63,7 @@ Result<Attachment> attach_again(SimProcess& process, const Degraded& start) {
 using Work = Result<Attachment> (*)(SimProcess&, const Degraded&);
 
 Attachment join_in_good_weather(SimWorld& world, const Degraded& start) {
-  Choices choices;
-  choices.next_run();
-  Faults faults(choices, 0);
-  SimProcess process(world, faults);
+  SimProcess process(world);
   const Result<Attachment> joined = join_now(process, start);
   EXPECT_TRUE(joined) << joined.error().message();
   return joined ? *joined : Attachment{};
@@ -219,6 +217,22 @@ TEST(JoinSimTest, a_path_whose_disk_was_deleted_makes_room_for_the_new_one) {
   EXPECT_EQ(active_paths(world), 2u);
 }
 
+// The caller looks at the map again and builds on what is there then.
+TEST(JoinSimTest, a_table_that_is_refused_is_no_failure_if_another_was_loaded_meanwhile) {
+  SimWorld world = with_a_late_portal(2).world;
+  Mishap mishap;
+  Faults faults(mishap, 2);
+  SimProcess process(world, faults);
+  const Map map = world.maps.begin()->second;
+
+  mishap.next = Faults::fail_before;
+  EXPECT_FALSE(reload_map(process.ctx(), process.host, map, {}));
+
+  world.maps.begin()->second.table = with_path(map.table, {.major = 8, .minor = 999});
+  mishap.next = Faults::fail_before;
+  EXPECT_TRUE(reload_map(process.ctx(), process.host, map, {}));
+}
+
 TEST(JoinSimTest, a_running_multipathd_is_left_to_reinstate_a_path) {
   Degraded start = with_a_failed_path();
   start.world.runs_multipathd = true;
@@ -231,10 +245,7 @@ TEST(JoinSimTest, a_running_multipathd_is_left_to_reinstate_a_path) {
 TEST(JoinSimTest, what_is_not_attached_cannot_be_joined) {
   Degraded start = with_a_late_portal(2);
   SimWorld world = start.before;
-  Choices choices;
-  choices.next_run();
-  Faults faults(choices, 0);
-  SimProcess process(world, faults);
+  SimProcess process(world);
 
   const Result<Attachment> joined = join_now(process, start);
 
@@ -267,10 +278,7 @@ TEST(JoinSimTest, a_disk_that_answers_again_when_it_has_been_looked_at_is_not_de
     path.is_active = world.sessions.at(device->second.sid).address != "10.0.2.2";
   }
   world.dead_portals = {"10.0.2.2"};
-  Choices choices;
-  choices.next_run();
-  Faults faults(choices, 0);
-  SimProcess process(world, faults);
+  SimProcess process(world);
   Environment environment = process.environment();
   bool has_purged = false;
   environment.on_event = [&](const Event& event) {

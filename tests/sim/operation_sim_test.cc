@@ -9,17 +9,9 @@
 namespace hawser {
 namespace {
 
-// Of the next write.
-enum class Loss : unsigned { none, not_written, written };
-
-class NextWrite final : public Fate {
- public:
-  unsigned pick(unsigned) override {
-    return static_cast<unsigned>(std::exchange(loss, Loss::none));
-  }
-
-  Loss loss = Loss::none;
-};
+// A write that failed, and what there is of it.
+constexpr Faults::Fault kNotWritten = Faults::fail_before;
+constexpr Faults::Fault kWritten = Faults::fail_after;
 
 class OperationSimTest : public ::testing::Test {
  protected:
@@ -50,21 +42,21 @@ class OperationSimTest : public ::testing::Test {
   static constexpr const char* kLock = "session a";
 
   SimWorld world_;
-  NextWrite next_;
-  Faults faults_{next_, 100};
+  Mishap mishap_;
+  Faults faults_{mishap_, 100};
   SimProcess process_{world_, faults_};
   std::unique_ptr<Operation> operation_;
 };
 
 TEST_F(OperationSimTest, nothing_new_is_begun_over_a_log_that_has_failed) {
-  next_.loss = Loss::not_written;
+  mishap_.next = kNotWritten;
   EXPECT_FALSE(announce_device());
   EXPECT_FALSE(announce_device());
   EXPECT_TRUE(log().devices.empty());
 }
 
 TEST_F(OperationSimTest, a_step_that_was_written_after_all_is_known_to_the_undo) {
-  next_.loss = Loss::written;
+  mishap_.next = kWritten;
   EXPECT_FALSE(announce_device());
   EXPECT_TRUE(operation_->state()->devices.empty());
 
@@ -77,7 +69,7 @@ TEST_F(OperationSimTest, a_step_that_was_written_after_all_is_known_to_the_undo)
 
 // The undo would not look for it.
 TEST_F(OperationSimTest, a_step_that_was_written_after_all_does_not_turn_up_in_the_middle) {
-  next_.loss = Loss::written;
+  mishap_.next = kWritten;
   EXPECT_FALSE(announce_device());
 
   operation_->found(step::kMap, {{"uuid", "mpath-x"}});
@@ -88,10 +80,10 @@ TEST_F(OperationSimTest, a_step_that_was_written_after_all_does_not_turn_up_in_t
 }
 
 TEST_F(OperationSimTest, what_was_done_is_known_and_written_by_the_undo) {
-  for (const Loss loss : {Loss::not_written, Loss::written}) {
+  for (const Faults::Fault loss : {kNotWritten, kWritten}) {
     const Result<std::uint32_t> number = announce_device();
     ASSERT_TRUE(number);
-    next_.loss = loss;
+    mishap_.next = loss;
     EXPECT_FALSE(operation_->done(step::kDevice, *number,
                                   {{"hctl", "1:0:0:7"}, {"name", "sda"}, {"dev", "8:0"}}));
     EXPECT_EQ(operation_->state()->devices.back().progress, Progress::done);
@@ -106,10 +98,10 @@ TEST_F(OperationSimTest, what_was_done_is_known_and_written_by_the_undo) {
 }
 
 TEST_F(OperationSimTest, a_lock_is_kept_while_others_may_read_either) {
-  for (const Loss loss : {Loss::not_written, Loss::written}) {
+  for (const Faults::Fault loss : {kNotWritten, kWritten}) {
     Result<Operation::SharedLock> lock = operation_->lock_shared(process_.ctx(), kLock);
     ASSERT_TRUE(lock);
-    next_.loss = loss;
+    mishap_.next = loss;
     EXPECT_FALSE(
         operation_->claim(step::kDevice, {{"sid", "1"}, {"lun", "7"}, {"existed", "0"}}, *lock));
     lock = Operation::SharedLock{};
@@ -133,7 +125,7 @@ TEST_F(OperationSimTest, a_lock_is_kept_when_letting_go_could_not_be_written) {
 
   Result<Operation::SharedLock> lock = operation_->lock_shared(process_.ctx(), kLock);
   ASSERT_TRUE(lock);
-  next_.loss = Loss::not_written;
+  mishap_.next = kNotWritten;
   operation_->let_go(step::kDevice, *number, *std::move(lock));
   EXPECT_TRUE(world_.locks.contains(kLock));
   operation_.reset();

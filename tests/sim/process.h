@@ -11,7 +11,15 @@ namespace hawser {
 using namespace std::chrono_literals;
 
 // A process: it is born with a clean memory, and dies with its locks.
-struct SimProcess {
+class SimProcess {
+  GoodWeather fate_{};
+  Faults faults_{fate_, 0};
+
+ public:
+  // Nothing goes wrong in it.
+  explicit SimProcess(SimWorld& world)
+      : clock(world.clock), host(world, faults_, stop), journal(world, faults_) {}
+
   SimProcess(SimWorld& world, Faults& faults, Turns* turns = nullptr)
       : clock(world.clock), host(world, faults, stop, turns), journal(world, faults, turns) {}
 

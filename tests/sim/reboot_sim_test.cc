@@ -23,10 +23,7 @@ std::string on_host(SimWorld world) {
 }
 
 Result<Attachment> attach_now(SimWorld& world) {
-  Choices choices;
-  choices.next_run();
-  Faults faults(choices, 0);
-  SimProcess process(world, faults);
+  SimProcess process(world);
   return attach(process.ctx(), process.environment(), sim_spec(2), {});
 }
 

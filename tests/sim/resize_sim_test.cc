@@ -20,18 +20,12 @@ SimWorld attached_then_grown(int portals, const AttachOptions& options = {}) {
 
 Result<ResizeReport> resize_in_good_weather(SimWorld& world, int portals,
                                             const ResizeOptions& options = {}) {
-  Choices choices;
-  choices.next_run();
-  Faults faults(choices, 0);
-  SimProcess process(world, faults);
+  SimProcess process(world);
   return resize(process.ctx(), process.environment(), attachment_id(sim_spec(portals)), options);
 }
 
 Attachment join_in_good_weather(SimWorld& world, int portals) {
-  Choices choices;
-  choices.next_run();
-  Faults faults(choices, 0);
-  SimProcess process(world, faults);
+  SimProcess process(world);
   const Result<Attachment> joined =
       join(process.ctx(), process.environment(), attachment_id(sim_spec(portals)), {});
   EXPECT_TRUE(joined) << joined.error().message();
@@ -184,6 +178,25 @@ TEST(ResizeSimTest, a_unit_that_is_another_one_now_is_not_taken_for_the_volume) 
   ASSERT_FALSE(done);
   EXPECT_EQ(done.error().code(), Errc::identity_mismatch);
   EXPECT_EQ(only_map(world).sectors, kOld);
+}
+
+TEST(ResizeSimTest, a_path_that_leads_to_another_unit_is_taken_out_though_the_size_is_the_same) {
+  constexpr const char* kOther = "iqn.2026-11.org.example:t2";
+  SimWorld world = sim_world();
+  world.targets[kOther] = {{1, kUnit}};
+  VolumeSpec spec = sim_spec(2);
+  spec.paths.back().target = kOther;
+  attach_in_good_weather(world, spec, {});
+  world.targets[kOther][1] = "stranger";
+  SimProcess process(world);
+
+  const Result<ResizeReport> done =
+      resize(process.ctx(), process.environment(), attachment_id(spec), {});
+
+  ASSERT_TRUE(done) << done.error().message();
+  EXPECT_EQ(only_map(world).paths.size(), 1u);
+  ASSERT_TRUE(done->paths[1].error);
+  EXPECT_EQ(done->paths[1].error->code(), Errc::identity_mismatch);
 }
 
 TEST(ResizeSimTest, a_bare_device_has_its_new_size) {

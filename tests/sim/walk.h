@@ -69,12 +69,29 @@ inline int walk(const SimWorld& start, int budget,
   return runs;
 }
 
+// Work in a process of its own, which may be killed; `meanwhile` is called whenever it asks the
+// host.
+inline void in_turns(SimWorld& world, const std::function<void(Faults&)>& meanwhile,
+                     const std::function<void(SimProcess&)>& work) {
+  GoodWeather weather;
+  Faults faults(weather, 0);
+  Turns turns(world, weather, 0);
+  turns.meanwhile([&] {
+    if (meanwhile) meanwhile(faults);
+  });
+  SimProcess process(world, faults, &turns);
+  turns.start([&] {
+    try {
+      work(process);
+    } catch (const SimCrash&) {
+    }
+  });
+  turns.run();
+}
+
 // In good weather: recovers, and says whether the volume is attached.
 inline bool recover_in_good_weather(SimWorld& world, const std::string& id) {
-  Choices choices;
-  choices.next_run();
-  Faults faults(choices, 0);
-  SimProcess process(world, faults);
+  SimProcess process(world);
   const Result<RecoverReport> report = recover(process.ctx(), process.environment());
   EXPECT_TRUE(report && report->failed.empty())
       << (report ? report->failed.front().error.message() : report.error().message());
@@ -91,20 +108,14 @@ inline bool recover_in_good_weather(SimWorld& world, const std::string& id) {
 }
 
 inline void detach_in_good_weather(SimWorld& world, const std::string& id) {
-  Choices choices;
-  choices.next_run();
-  Faults faults(choices, 0);
-  SimProcess process(world, faults);
+  SimProcess process(world);
   const Result<DetachReport> report = detach(process.ctx(), process.environment(), id, {});
   EXPECT_TRUE(report) << report.error().message();
 }
 
 inline void attach_in_good_weather(SimWorld& world, const VolumeSpec& spec,
                                    const AttachOptions& options) {
-  Choices choices;
-  choices.next_run();
-  Faults faults(choices, 0);
-  SimProcess process(world, faults);
+  SimProcess process(world);
   const Result<Attachment> made = attach(process.ctx(), process.environment(), spec, options);
   ASSERT_TRUE(made) << made.error().message();
 }
