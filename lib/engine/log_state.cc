@@ -316,6 +316,7 @@ void Replayer::finish(const Record& record, FieldReader& fields) {
     session->login_ms = fields.number<std::int64_t>("login_ms");
   } else if (DeviceEntry* device = find_entry(state_.devices, record.number)) {
     device->progress = Progress::done;
+    if (fields.has("designators")) device->identity = fields.identity();
   } else if (NodeEntry* node = find_entry(state_.nodes, record.number)) {
     node->progress = Progress::done;
   } else if (WwidEntry* wwid = find_entry(state_.wwids, record.number)) {

@@ -79,6 +79,7 @@ struct DeviceEntry {
   std::uint32_t sid = 0;
   std::uint32_t lun = 0;
   bool existed = false;  // It was there before we scanned.
+  Identity identity{};   // What it showed then; empty in logs of 0.1.0.
 };
 
 struct NodeEntry {

@@ -70,8 +70,11 @@ std::uint32_t Operation::found(std::string_view step, Fields fields) {
   return number;
 }
 
-void Operation::found_done(std::string_view step, std::uint32_t number) {
-  (void)append_anyway({.type = RecordType::done, .step = std::string(step), .number = number});
+void Operation::found_done(std::string_view step, std::uint32_t number, Fields fields) {
+  (void)append_anyway({.type = RecordType::done,
+                       .step = std::string(step),
+                       .number = number,
+                       .fields = std::move(fields)});
 }
 
 // What has happened is so, whether or not the log could be told.

@@ -50,7 +50,7 @@ class Operation {
   void undone(std::string_view step, std::uint32_t number);
   // The same of what is found to be there while undoing, and of what is found to be done.
   std::uint32_t found(std::string_view step, Fields fields);
-  void found_done(std::string_view step, std::uint32_t number);
+  void found_done(std::string_view step, std::uint32_t number, Fields fields = {});
 
   // --- what is shared with other attachments ----------------------------------------------------
 

@@ -59,12 +59,17 @@ Status add_node_record(const Ctx& ctx, Operation& operation, const LoggedPath& p
   return ok();
 }
 
+Fields device_fields(const ScsiDevice& device) {
+  Fields fields{
+      {"hctl", to_string(device.hctl)}, {"name", device.name}, {"dev", to_string(device.dev)}};
+  put(fields, device.identity);
+  return fields;
+}
+
 Status log_device(Operation& operation, std::uint32_t number, const ScsiDevice& device) {
   operation.tell(Event::Level::info, "device.found",
                  device.name + " (" + to_string(device.hctl) + ")");
-  return operation.done(
-      step::kDevice, number,
-      {{"hctl", to_string(device.hctl)}, {"name", device.name}, {"dev", to_string(device.dev)}});
+  return operation.done(step::kDevice, number, device_fields(device));
 }
 
 // Tells once, at the end, what several tries came to.
@@ -294,12 +299,17 @@ Status finish_scan(const Ctx& ctx, Operation& operation, const DeviceEntry& entr
   if (entry.progress != Progress::intended || entry.existed) return ok();
   Host& host = operation.host();
   HAWSER_TRY_ASSIGN(const std::optional<Session> session, host.session(ctx, entry.sid));
+  Fields fields;
   if (session) {
     const Status finished = host.finish_scan(ctx, *session, entry.lun);
     if (!finished && finished.error().code() != Errc::not_found) return finished;
     HAWSER_TRY(ctx.check());
+    HAWSER_TRY_ASSIGN(const std::vector<ScsiDevice> devices, host.devices(ctx, entry.sid));
+    for (const ScsiDevice& device : devices) {
+      if (device.hctl.lun == entry.lun) fields = device_fields(device);
+    }
   }
-  operation.found_done(step::kDevice, entry.number);
+  operation.found_done(step::kDevice, entry.number, std::move(fields));
   return ok();
 }
 

@@ -103,7 +103,8 @@ class TakeDown {
 
   // True if there was something.
   Result<bool> remove_what_is_there(const Ctx& ctx) {
-    HAWSER_TRY_ASSIGN(const Footprint there, look_(ctx));
+    HAWSER_TRY_ASSIGN(Footprint there, look_(ctx));
+    there.devices.insert(there.devices.end(), there.strays.begin(), there.strays.end());
     has_session_ = there.has_session;
     for (const std::string& uuid : there.map_uuids) {
       if (std::find(uuids_.begin(), uuids_.end(), uuid) == uuids_.end()) uuids_.push_back(uuid);
@@ -240,7 +241,7 @@ Status take_down(const Ctx& ctx, Operation& operation, const Look& look, Removal
 std::vector<std::string> what_is_left(const Ctx& ctx, Operation& operation, const LogState& state) {
   Host& host = operation.host();
   std::vector<std::string> left;
-  const Result<Footprint> there = unit_footprint(ctx, operation, state);
+  Result<Footprint> there = unit_footprint(ctx, operation, state);
   if (!there) return {"what is there cannot be seen: " + there.error().message()};
   for (const std::string& uuid : there->map_uuids) {
     const Result<std::optional<Map>> map = host.find_map(ctx, uuid);
@@ -255,6 +256,7 @@ std::vector<std::string> what_is_left(const Ctx& ctx, Operation& operation, cons
     }
     left.push_back(std::move(text));
   }
+  there->devices.insert(there->devices.end(), there->strays.begin(), there->strays.end());
   for (const ScsiDevice& device : there->devices)
     left.push_back("device " + device.name + " (" + to_string(device.hctl) + ")");
 

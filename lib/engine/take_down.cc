@@ -7,6 +7,7 @@
 #include "engine/access.h"
 #include "engine/map_paths.h"
 #include "engine/node_records.h"
+#include "engine/other_logs.h"
 #include "engine/path.h"
 #include "engine/rivals.h"
 #include "engine/run_all.h"
@@ -24,6 +25,11 @@ bool is_expelled(const LogState& state, const ScsiDevice& device) {
     return entry.progress == Progress::intended && entry.sid == device.sid &&
            entry.name == device.name && entry.hctl == to_string(device.hctl);
   });
+}
+
+bool is_of(const DeviceEntry& entry, const ScsiDevice& device) {
+  return entry.sid == device.sid && entry.lun == device.hctl.lun &&
+         entry.progress != Progress::ended;
 }
 
 enum class Share { ours, mixed, others };
@@ -50,6 +56,43 @@ Result<std::vector<Session>> sessions_of(const Ctx& ctx, Host& host, const LogSt
     all.insert(all.end(), sessions.begin(), sessions.end());
   }
   return all;
+}
+
+bool is_brought_as_it_is(const LogState& state, const ScsiDevice& device) {
+  return std::any_of(state.devices.begin(), state.devices.end(), [&](const DeviceEntry& entry) {
+    return is_of(entry, device) && !entry.existed && !entry.identity.empty() &&
+           same_unit(entry.identity, device.identity);
+  });
+}
+
+// Another attachment may have found it there, and whoever else comes by may have, too.
+Result<bool> is_used_by_others(const Ctx& ctx, Operation& operation, const LogState& state,
+                               const ScsiDevice& device) {
+  HAWSER_TRY_ASSIGN(const std::vector<OtherLog> logs, other_logs(ctx, operation));
+  for (const OtherLog& log : logs) {
+    if (!log.state) return true;
+    if (log.state->phase == Phase::idle || log.state->boot_id != state.boot_id) continue;
+    const auto& devices = log.state->devices;
+    const bool is_used = std::any_of(devices.begin(), devices.end(),
+                                     [&](const auto& entry) { return is_of(entry, device); });
+    if (is_used) return true;
+  }
+  Host& host = operation.host();
+  HAWSER_TRY_ASSIGN(const std::vector<std::string> claims, host.claims(ctx, device));
+  if (!claims.empty()) return true;
+  HAWSER_TRY_ASSIGN(const std::vector<std::string> openers, host.openers(ctx, device.name));
+  return !openers.empty();
+}
+
+// A disk that a scan of ours brought, that was refused or that nobody has looked at, and that could
+// not be deleted at once.
+Result<bool> is_stray(const Ctx& ctx, Operation& operation, const LogState& state,
+                      const ScsiDevice& device) {
+  if (!state.has_brought(device)) return false;
+  HAWSER_TRY_ASSIGN(const LogState now, operation.state());  // A scan may have ended since.
+  if (!is_brought_as_it_is(now, device)) return false;
+  HAWSER_TRY_ASSIGN(const bool is_used, is_used_by_others(ctx, operation, state, device));
+  return !is_used;
 }
 
 // A map of the unit's WWID may be over a unit of somebody else that shows the same.
@@ -174,6 +217,11 @@ Result<Footprint> unit_footprint(const Ctx& ctx, Operation& operation, const Log
           state.identity.empty() ? is_recorded : same_unit(device.identity, state.identity);
       if (is_same || (map && map->has_path(device.dev)) || is_expelled(state, device)) {
         footprint.devices.push_back(device);
+        continue;
+      }
+      HAWSER_TRY_ASSIGN(const bool strays, is_stray(ctx, operation, state, device));
+      if (strays) {
+        footprint.strays.push_back(device);
       } else if (is_recorded) {
         operation.warn("detach.other_unit", device.name + " (" + to_string(device.hctl) +
                                                 ") shows another unit now: left alone");

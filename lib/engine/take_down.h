@@ -14,6 +14,7 @@ struct Footprint {
   std::vector<ScsiDevice> devices{};
   std::vector<std::string> map_uuids{};
   std::vector<std::string> shared_map_uuids{};  // These have devices of others, too, and stay.
+  std::vector<ScsiDevice> strays{};             // Brought by a scan of ours, but of another unit.
   bool has_session = true;  // To a target of the unit: somebody's scan may bring a device again.
 };
 
@@ -22,8 +23,9 @@ struct Footprint {
 Result<Footprint> own_footprint(const Ctx& ctx, Operation& operation, const LogState& state);
 
 // Every device of the unit on the targets of this attachment, recorded or late, and its map. A
-// device at a recorded address that shows another unit is left out, with a warning; so is a map of
-// the same WWID that has only devices of others.
+// device at a recorded address that shows another unit is left out, with a warning, unless it has
+// shown that since this attachment brought it and nobody uses it. So is a map of the same WWID that
+// has only devices of others.
 //
 // Errors: identity_mismatch (the map has devices of this volume and of others).
 Result<Footprint> unit_footprint(const Ctx& ctx, Operation& operation, const LogState& state);

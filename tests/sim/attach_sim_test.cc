@@ -312,18 +312,19 @@ TEST(AttachSimTest, a_session_is_not_left_to_whoever_has_only_announced_a_login)
   SimProcess late(world, faults, &turns);
   SimProcess quick(world, faults, &turns);
   bool is_announced = false;
-  bool is_released = false;  // All but the session.
+  bool is_detaching = false;
   Environment environment = late.environment();
   environment.on_event = [&](const Event& event) {
     if (event.name != "login.sent") return;
     is_announced = true;
-    turns.wait(TimePoint::max(), [&] { return is_released && world.devices.empty(); });
+    turns.wait(TimePoint::max(), [&] { return is_detaching; });
+    turns.wait(world.clock.now() + 2s, [] { return false; });  // All but the session is gone.
   };
   turns.start([&] { EXPECT_TRUE(attach(late.ctx(), environment, sim_spec(1, 2), {})); });
   turns.start([&] {
     turns.wait(TimePoint::max(), [&] { return is_announced; });
     EXPECT_TRUE(attach(quick.ctx(), quick.environment(), sim_spec(1, 1), {}));
-    is_released = true;
+    is_detaching = true;
     EXPECT_TRUE(detach(quick.ctx(), quick.environment(), attachment_id(sim_spec(1, 1)), {}));
   });
   turns.run();

@@ -7,38 +7,25 @@ namespace {
 
 constexpr const char* kOther = "iqn.2026-11.org.example:t2";
 
-// A process in good weather, for one call.
-struct Calm {
-  explicit Calm(SimWorld& world) : faults(choices, 0), process(world, faults) {
-    choices.next_run();
-  }
-
-  Choices choices{};
-  Faults faults;
-  SimProcess process;
-};
-
 Result<Attachment> attach_calmly(SimWorld& world, const VolumeSpec& spec,
                                  const AttachOptions& options = {}) {
-  Calm calm(world);
-  return attach(calm.process.ctx(), calm.process.environment(), spec, options);
+  SimProcess process(world);
+  return attach(process.ctx(), process.environment(), spec, options);
 }
 
 Result<DetachReport> detach_calmly(SimWorld& world, const VolumeSpec& spec, bool force = false) {
-  Calm calm(world);
-  return detach(calm.process.ctx(), calm.process.environment(), attachment_id(spec),
-                {.force = force});
+  SimProcess process(world);
+  return detach(process.ctx(), process.environment(), attachment_id(spec), {.force = force});
 }
 
 // A session that is not ours, with a device for one LUN on it.
 Session add_foreign(SimWorld& world, const std::string& target, const std::string& address,
                     std::uint32_t lun) {
-  Calm calm(world);
-  const Ctx ctx = calm.process.ctx();
-  const Result<Session> session =
-      calm.process.host.login(ctx, {.target = target, .address = address});
+  SimProcess process(world);
+  const Ctx ctx = process.ctx();
+  const Result<Session> session = process.host.login(ctx, {.target = target, .address = address});
   HAWSER_ASSERT(session);
-  HAWSER_ASSERT(calm.process.host.scan(ctx, *session, lun));
+  HAWSER_ASSERT(process.host.scan(ctx, *session, lun));
   return *session;
 }
 
@@ -366,6 +353,68 @@ void run(const char* name, const SimWorld& start, const VolumeSpec& spec,
   EXPECT_LT(attached, runs);
 }
 
+// The disk is refused, so its WWID is that of no volume of ours; multipathd has made a map of it,
+// and makes it again when it has been removed. Keeps: A1
+TEST(IdentitySimTest, a_map_over_a_disk_that_was_refused_is_removed_after_a_crash) {
+  VolumeSpec spec = sim_spec(1);
+  spec.expected_wwid = wwid_of(sim_identity("other"));
+  SimWorld world = sim_world();
+  world.map_comebacks = 1;
+  const auto kill_when_disk_is_gone = [&](Faults& faults) {
+    if (world.devices.empty() && !world.maps.empty()) faults.kill();
+  };
+  in_turns(world, kill_when_disk_is_gone, [&](SimProcess& process) {
+    Environment environment = process.environment();
+    environment.on_event = [&](const Event& event) {
+      if (event.name == "attach.undo") map_foreign(world, kUnit, only_device(world).dev);
+    };
+    (void)attach(process.ctx(), environment, spec, {});
+  });
+  ASSERT_EQ(world.maps.size(), 1U);
+
+  EXPECT_FALSE(recover_in_good_weather(world, attachment_id(spec)));
+
+  EXPECT_EQ(world.picture(), sim_world().picture());
+}
+
+// Which of two units is the volume nobody knows as long as the first has no map. Keeps: A6
+TEST(IdentitySimTest, a_map_that_was_made_but_said_to_have_failed_stands_in_nobodys_way) {
+  SimWorld world = two_targets("stranger");
+  const SimWorld before = world;
+  Mishap mishap;
+  Faults faults(mishap, 1);
+  SimProcess process(world, faults);
+  Environment environment = process.environment();
+  environment.on_event = [&](const Event& event) {
+    if (event.name == "map.create" && world.devices.size() == 1) mishap.next = Faults::fail_after;
+  };
+
+  const Result<Attachment> made = attach(process.ctx(), environment, spec_of_both(), {});
+
+  ASSERT_TRUE(made) << made.error().message();
+  ASSERT_EQ(world.maps.size(), 1U);
+  EXPECT_EQ(world.maps.begin()->first, map_uuid_of(wwid_of(sim_identity("stranger"))));
+  detach_in_good_weather(world, made->id);
+  EXPECT_EQ(world.picture(), before.picture());
+}
+
+// Its scan ended when the attach was over, so nobody has looked at it.
+TEST(IdentitySimTest, a_late_path_that_shows_another_unit_goes_at_detach) {
+  SimWorld world = two_targets("stranger");
+  const std::string before = world.picture();
+  world.slow_scans = {{"10.0.2.2", 12'000}};
+  in_turns(world, {}, [](SimProcess& process) {
+    ASSERT_TRUE(attach(process.ctx(), process.environment(), spec_of_both(), {.grace = 3s}));
+  });
+  ASSERT_EQ(world.scans_in_flight.size(), 1U);
+
+  in_turns(world, {}, [](SimProcess& process) {
+    EXPECT_TRUE(detach(process.ctx(), process.environment(), attachment_id(spec_of_both()), {}));
+  });
+
+  EXPECT_EQ(world.picture(), before);
+}
+
 // Nobody ran recover in between.
 TEST(IdentitySimTest, an_attach_after_one_that_crashed_is_in_the_log) {
   const VolumeSpec spec = sim_spec(2);
@@ -389,6 +438,43 @@ TEST(IdentitySimTest, an_attach_after_one_that_crashed_is_in_the_log) {
 TEST(IdentitySimTest, one_fault_beside_a_leftover) {
   const SimWorld world = with_leftover();
   run("leftover", world, sim_spec(2), {}, {world.picture(), without_devices(world)});
+}
+
+TEST(IdentitySimTest, one_fault_with_a_path_that_shows_another_unit) {
+  const SimWorld world = two_targets("stranger");
+  VolumeSpec spec = spec_of_both();
+  spec.expected_wwid = wwid_of(sim_identity(kUnit));
+  run("refused", world, spec, {}, {world.picture()});
+}
+
+// Its disk, if it could not be deleted, is found there by whoever attaches that unit; that it is
+// his now only his log says. Keeps: D10
+TEST(IdentitySimTest, one_fault_with_a_path_to_a_unit_that_is_attached_next) {
+  const SimWorld world = two_targets("stranger");
+  VolumeSpec spec = spec_of_both();
+  spec.expected_wwid = wwid_of(sim_identity(kUnit));
+  VolumeSpec next = spec_of(kOther);
+  next.paths.front().portal = spec.paths.back().portal;
+  int attached = 0;
+  const int runs = walk(
+      world, 1,
+      [&](SimProcess& process, SimWorld&) {
+        (void)attach(process.ctx(), process.environment(), spec, {});
+        (void)attach(process.ctx(), process.environment(), next, {.multipath = Multipath::off});
+      },
+      [&](SimWorld& after, bool) {
+        const bool is_attached = recover_in_good_weather(after, attachment_id(next));
+        detach_in_good_weather(after, attachment_id(spec));
+        if (is_attached) {
+          ++attached;
+          EXPECT_EQ(only_device(after).identity, sim_identity("stranger"));
+          detach_in_good_weather(after, attachment_id(next));
+        }
+        EXPECT_EQ(after.picture(), world.picture());
+      });
+  std::printf("%-28s %7d runs, attached in %d\n", "refused, then attached", runs, attached);
+  EXPECT_GT(runs, 50);
+  EXPECT_GT(attached, 0);
 }
 
 TEST(IdentitySimTest, one_fault_with_a_read_only_map) {
