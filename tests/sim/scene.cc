@@ -171,7 +171,7 @@ void Surroundings::meanwhile() {
 
 void Surroundings::between() {
   for (unsigned i = random_.below(4); i > 0; --i) {
-    switch (random_.below(8)) {
+    switch (random_.below(9)) {
       case 0:
       case 1: fail_or_mend_portal(); break;
       case 2: slow_down(); break;
@@ -185,7 +185,25 @@ void Surroundings::between() {
       case 7:
         if (random_.one_in(3)) reboot();
         break;
+      case 8: scan_for_another(); break;
     }
+  }
+}
+
+// Somebody else uses a session, whoever made it, for a unit of his own.
+void Surroundings::scan_for_another() {
+  SimWorld& world = scene_.world;
+  for (const auto& [sid, session] : world.sessions) {
+    if (session.target != target(1) || !random_.one_in(2)) continue;
+    const std::size_t before = world.devices.size();
+    world.add_device(session, kForeignLun);
+    if (world.devices.size() == before) continue;
+    for (const auto& [name, device] : world.devices) {
+      if (device.sid == sid && device.hctl.lun == kForeignLun)
+        scene_.foreign.devices[name] = device;
+    }
+    scene_.foreign.sessions[sid] = session;
+    tell("somebody scans a unit of his own on session " + std::to_string(sid));
   }
 }
 

@@ -104,6 +104,7 @@ class Surroundings {
   void open_or_close();
   void close(const std::string& closed);
   void write();
+  void scan_for_another();
   void change_unit();
   void replace_unit(SimVolume& volume);
   void reboot();
