@@ -374,22 +374,37 @@ Status Unit::settle(const Ctx& ctx) {
 // later; the volume can be used without it.
 Status Unit::bring_all_in(const Ctx& ctx) {
   std::vector<Error> lost;
-  for (const Path& path : paths_) {
-    Status added = add_to_map(ctx, path);
-    if (added) continue;
-    HAWSER_TRY_ASSIGN(const bool is_lost, has_lost(ctx, path));
-    if (is_fatal_ || !is_lost) return added;
-    lost.push_back(std::move(added)
-                       .error()
-                       .with(path.device.name + " is left out of the map")
-                       .with_path(to_string(path.logged.spec.portal), path.logged.spec.target,
-                                  path.logged.spec.lun));
+  for (int i = 0; i < kGrowTries; ++i) {
+    HAWSER_TRY_ASSIGN(lost, bring_in(ctx));
+    // A reload of multipathd's that knows only some of them may have come in between.
+    HAWSER_TRY_ASSIGN(const std::optional<Map> map, operation_.host().find_map(ctx, map_uuid()));
+    const auto are_in = std::count_if(paths_.begin(), paths_.end(), [&](const Path& path) {
+      return map && map->has_path(path.device.dev);
+    });
+    if (static_cast<std::size_t>(are_in) + lost.size() >= paths_.size()) break;
   }
   if (!lost.empty() && lost.size() == paths_.size()) return lost.back();
   for (const Error& error : lost) {
     operation_.warn("path.lost", error.portal() + ": " + error.message(), error.portal());
   }
   return ok();
+}
+
+// Those that are lost.
+Result<std::vector<Error>> Unit::bring_in(const Ctx& ctx) {
+  std::vector<Error> lost;
+  for (const Path& path : paths_) {
+    Status added = add_to_map(ctx, path);
+    if (added) continue;
+    HAWSER_TRY_ASSIGN(const bool is_lost, has_lost(ctx, path));
+    if (is_fatal_ || !is_lost) return std::move(added).error();
+    lost.push_back(std::move(added)
+                       .error()
+                       .with(path.device.name + " is left out of the map")
+                       .with_path(to_string(path.logged.spec.portal), path.logged.spec.target,
+                                  path.logged.spec.lun));
+  }
+  return lost;
 }
 
 Result<bool> Unit::has_lost(const Ctx& ctx, const Path& path) const {

@@ -64,6 +64,7 @@ class Unit {
   Result<bool> check_members(const Ctx& ctx, const Map& map, const Path& path);
   Status check_stranger(const Ctx& ctx, const ScsiDevice& device, const Path& path);
   Status bring_all_in(const Ctx& ctx);
+  Result<std::vector<Error>> bring_in(const Ctx& ctx);
   Result<bool> has_lost(const Ctx& ctx, const Path& path) const;
   Status settle_access(const Ctx& ctx);
 

@@ -360,6 +360,26 @@ TEST(AttachSimTest, a_map_that_is_gone_at_the_end_is_not_handed_out) {
   EXPECT_EQ(world.picture(), before.picture());
 }
 
+// multipathd adopts the map with the paths that it knew when it began, in the middle of ours.
+// Keeps: A3
+TEST(AttachSimTest, a_path_that_multipathd_drops_while_others_are_brought_in_is_brought_in_again) {
+  SimWorld world = sim_world();
+  SimProcess process(world);
+  Environment environment = process.environment();
+  environment.on_event = [&](const Event& event) {
+    if (event.name != "udev.wait") return;
+    keep_first_path(world.maps.begin()->second);
+    world.reloads_until_stale = 2;
+  };
+
+  const Result<Attachment> made = attach(process.ctx(), environment, sim_spec(4), {});
+
+  ASSERT_TRUE(made) << made.error().message();
+  EXPECT_EQ(world.reloads_until_stale, 0);
+  EXPECT_EQ(world.maps.begin()->second.paths.size(), 4);
+  EXPECT_FALSE(made->degraded);
+}
+
 TEST(AttachSimTest, two_faults_on_a_clean_host) {
   run({"clean_twice", sim_world(), sim_spec(2), {}, 2, false});
 }

@@ -84,6 +84,8 @@ Status SimHost::reload_map(const Ctx& ctx, const Map& map, const MapTable& table
     loaded->second.target_type = "multipath";
     loaded->second.table = table;
     loaded->second.paths = std::move(paths);
+    const bool is_stale = world_.reloads_until_stale > 0 && --world_.reloads_until_stale == 0;
+    if (is_stale) keep_first_path(loaded->second);
     return ok();
   });
 }

@@ -28,6 +28,12 @@ inline Identity sim_identity(const std::string& name) {
   return {.designators = {{.type = 3, .code_set = 1, .bytes = naa}}, .serial = unit};
 }
 
+// As multipathd loads it that knows no more of them yet.
+inline void keep_first_path(Map& map) {
+  map.table = simple_table({map.paths.front().dev});
+  map.paths.resize(1);
+}
+
 // A login that was sent and is not answered yet.
 struct SimLogin {
   Session session{};
@@ -95,8 +101,9 @@ struct SimWorld {
   std::set<std::string>
       wanted_nodes{};  // multipathd opens these disks, and later takes them into the map.
   bool flush_hangs = false;
-  unsigned map_comebacks = 0;     // How often multipathd makes a removed map again.
-  unsigned device_comebacks = 0;  // How often a scan under way brings a removed device.
+  unsigned reloads_until_stale = 0;  // After so many multipathd loads a map's first path alone.
+  unsigned map_comebacks = 0;        // How often multipathd makes a removed map again.
+  unsigned device_comebacks = 0;     // How often a scan under way brings a removed device.
   std::optional<Map> removed_map{};
 
   unsigned next_scan = 1;
