@@ -56,9 +56,9 @@ class Detach {
     HAWSER_TRY(blame_or_fail(check_bare_disk(ctx, operation_, state), report));
     HAWSER_TRY_ASSIGN(Subject subject, find_subject(ctx, operation_, state));
     if (!subject.is_there()) return ok();
+    if (!options_.force) return make_safe(ctx, operation_, state, subject);
     HAWSER_TRY(check_paths(ctx, state, subject, report));
     if (report.data_at_risk) return ok();
-    if (!options_.force) return make_safe(ctx, operation_, state, subject);
 
     const Ctx saving =
         ctx.within(std::min<std::chrono::nanoseconds>(kForcedFlushBudget, ctx.left() / 3));
@@ -80,7 +80,7 @@ class Detach {
                      DetachReport& report) {
     if (!subject.map) return ok();
     const Result<bool> expelled =
-        expel_changed(ctx, operation_, state, *subject.map, subject.devices, options_.force);
+        expel_changed(ctx, operation_, state, *subject.map, subject.devices, true);
     return blame_or_fail(expelled ? ok() : expelled.error(), report);
   }
 

@@ -15,6 +15,9 @@ using namespace std::chrono_literals;
 // A path that does not answer a small read for this long is not one to flush through.
 constexpr auto kProbeBudget = 5s;
 
+// Long enough for one look.
+constexpr auto kAtOnce = 50ms;
+
 // After this an opener is no udev probe in passing, and whoever waits should know for whom.
 constexpr auto kPassingBudget = 3s;
 
@@ -126,7 +129,7 @@ Status prove_a_path(const Ctx& ctx, Operation& operation, const LogState& state,
   return ok();
 }
 
-// What is written now must not go to a unit that has taken the place of ours. False if a path to
+// What is written must not go to a unit that has taken the place of ours. False if a path to
 // one was taken out of the map.
 Result<bool> check_units(const Ctx& ctx, Operation& operation, const LogState& state,
                          const Subject& subject) {
@@ -204,6 +207,18 @@ bool contains(const std::vector<std::string>& list, const std::string& value) {
   return std::find(list.begin(), list.end(), value) != list.end();
 }
 
+// As of now: nobody is waited for.
+Result<bool> is_unused(const Ctx& ctx, Operation& operation, const Subject& subject) {
+  for (const std::string& node : subject.nodes()) {
+    HAWSER_TRY_ASSIGN(const std::vector<std::string> holders, operation.host().holders(ctx, node));
+    if (!holders.empty()) return false;
+    const Status closed = operation.host().wait_until_unused(ctx.within(kAtOnce), node);
+    if (!closed && closed.error().code() == Errc::busy) return false;
+    HAWSER_TRY(closed);
+  }
+  return true;
+}
+
 // Keeps `subject` as it is by then.
 Status wait_for_openers(const Ctx& ctx, Operation& operation, const LogState& state,
                         Subject& subject, const std::string& node) {
@@ -246,6 +261,10 @@ Result<Subject> find_subject(const Ctx& ctx, Operation& operation, const LogStat
 }
 
 Status check_unused(const Ctx& ctx, Operation& operation, const LogState& state, Subject& subject) {
+  HAWSER_TRY_ASSIGN(const bool are_unused, is_unused(ctx, operation, subject));
+  if (are_unused) return ok();
+  // Whoever has it open may write until he closes it.
+  HAWSER_TRY(check_units(ctx, operation, state, subject));
   for (const std::string& node : subject.nodes()) {
     HAWSER_TRY_ASSIGN(const std::vector<std::string> holders, operation.host().holders(ctx, node));
     if (!holders.empty()) return Error(Errc::busy, node + " is in use: " + join(holders));

@@ -23,7 +23,8 @@ struct Subject {
 Result<Subject> find_subject(const Ctx& ctx, Operation& operation, const LogState& state);
 
 // Waits for openers that pass, such as udev's probes. What becomes of `subject` meanwhile is seen.
-// Errors: busy, naming those who stay.
+// Paths that lead to another unit by now are taken out first. Errors: busy, naming those who stay;
+// data_at_risk if all do.
 Status check_unused(const Ctx& ctx, Operation& operation, const LogState& state, Subject& subject);
 
 // Proves a path, then opens, fsyncs and closes. While no path answers it tries again, for as long

@@ -275,6 +275,21 @@ TEST(IdentitySimTest, nothing_is_written_through_a_path_whose_lun_is_anothers_no
   EXPECT_EQ(world.picture(), two_targets(kUnit).picture());
 }
 
+// Whoever uses it goes on writing.
+// Keeps: D10
+TEST(IdentitySimTest, a_path_whose_lun_is_anothers_now_leaves_a_map_that_is_in_use) {
+  for (const bool is_mounted : {false, true}) {
+    SimWorld world = two_targets(kUnit);
+    ASSERT_TRUE(attach_calmly(world, spec_of_both()));
+    world.targets[kOther][1] = "later";
+    (is_mounted ? world.held_nodes : world.open_nodes) = {"dm-0"};
+    const Result<DetachReport> done = detach_calmly(world, spec_of_both());
+    ASSERT_FALSE(done);
+    EXPECT_EQ(done.error().code(), Errc::busy) << done.error().message();
+    EXPECT_EQ(world.maps.begin()->second.paths.size(), 1U);
+  }
+}
+
 // Keeps: D10
 TEST(IdentitySimTest, when_every_lun_is_anothers_now_detach_stops_and_force_writes_nothing) {
   SimWorld world = sim_world();
