@@ -16,7 +16,10 @@ using namespace std::chrono_literals;
 // again only from a scan, which needs a session: while there is one, we look for as long as one may
 // be under way.
 constexpr auto kQuietTime = 200ms;
-constexpr auto kLookInterval = 100ms;
+
+// Nothing announces that multipathd has let go of a path: it does so a moment after udev, mostly.
+constexpr std::chrono::milliseconds kFirstLookInterval = 10ms;
+constexpr std::chrono::milliseconds kLookInterval = 100ms;
 
 // udev is usually done with a map in less.
 constexpr auto kUdevLookInterval = 1s;
@@ -65,7 +68,7 @@ class TakeDown {
   Status remove_for_good(const Ctx& ctx, const std::function<void()>& meanwhile) {
     TimePoint last_seen = ctx.clock.now();
     bool is_first = true;
-    for (;;) {
+    for (std::chrono::milliseconds interval = kFirstLookInterval;;) {
       HAWSER_TRY_ASSIGN(const bool was_there, remove_what_is_there(ctx));
       if (was_there) {
         last_seen = ctx.clock.now();
@@ -80,7 +83,8 @@ class TakeDown {
       if (is_known) last_seen = ctx.clock.now();
       const bool is_quiet = !has_session_ || ctx.clock.now() - last_seen >= kQuietTime;
       if (!is_known && is_quiet) return ok();
-      HAWSER_TRY(host().pause(ctx, kLookInterval));  // The deadline bounds us.
+      HAWSER_TRY(host().pause(ctx, interval));  // The deadline bounds us.
+      interval = std::min(2 * interval, kLookInterval);
     }
   }
 
