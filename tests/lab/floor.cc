@@ -79,7 +79,7 @@ class Floor {
       paths.push_back(disk.dev);
     const std::string wwid = wwid_of(disks_.front().identity);
     const Map map{.name = wwid,
-                  .uuid = std::string(kMapUuidPrefix) + wwid,
+                  .uuid = map_uuid(),
                   .sectors = disks_.front().sectors,
                   .target_type = "multipath",
                   .table = simple_table(paths)};
@@ -91,23 +91,17 @@ class Floor {
   Status take_down(const Ctx& ctx) {
     HAWSER_TRY(find_sessions(ctx));
     HAWSER_TRY(find_disks(ctx));
-    const std::string uuid = std::string(kMapUuidPrefix) + wwid_of(disks_.front().identity);
-    HAWSER_TRY_ASSIGN(const std::optional<Map> map, host_.find_map(ctx, uuid));
-    if (!map) return Error(Errc::not_found, "there is no map " + uuid);
+    HAWSER_TRY_ASSIGN(const std::optional<Map> map, host_.find_map(ctx, map_uuid()));
+    if (!map) return Error(Errc::not_found, "there is no map " + map_uuid());
     const std::string node = "dm-" + std::to_string(map->minor);
     HAWSER_TRY(measure("flush", [&] { return host_.flush(ctx, node); }));
-    HAWSER_TRY(measure("dm_remove", [&] { return host_.remove_map(ctx, uuid); }));
+    HAWSER_TRY(measure("dm_remove", [&] { return host_.remove_map(ctx, map->uuid); }));
     const auto remove = [&](const Ctx& task_ctx, const Session& session) -> Status {
       const auto disk = std::find_if(disks_.begin(), disks_.end(),
                                      [&](const ScsiDevice& one) { return one.sid == session.sid; });
       return host_.remove_device(task_ctx, *disk);
     };
-    HAWSER_TRY(measure("delete", [&] { return on_every_session(ctx, remove); }));
-    // multipathd, if it runs, may have made the map anew for as long as a disk was there.
-    HAWSER_TRY(host_.pause(ctx, 300ms));
-    HAWSER_TRY(host_.wipe_map(ctx, uuid));
-    HAWSER_TRY(host_.remove_map(ctx, uuid));
-    return host_.wait_for_udev_gone(ctx, uuid);
+    return measure("delete", [&] { return on_every_session(ctx, remove); });
   }
 
   Status log_out(const Ctx& ctx) {
@@ -115,6 +109,14 @@ class Floor {
       return host_.logout(task_ctx, session.sid);
     };
     return measure("logouts", [&] { return on_every_session(ctx, log_out); });
+  }
+
+  // multipathd, if it runs, may have made the map anew for as long as a disk was there.
+  Status clean_up(const Ctx& ctx) {
+    HAWSER_TRY(host_.pause(ctx, 300ms));
+    HAWSER_TRY(host_.wipe_map(ctx, map_uuid()));
+    HAWSER_TRY(host_.remove_map(ctx, map_uuid()));
+    return host_.wait_for_udev_gone(ctx, map_uuid());
   }
 
   void print() const {
@@ -174,6 +176,8 @@ class Floor {
     return ok();
   }
 
+  std::string map_uuid() const { return map_uuid_of(wwid_of(disks_.front().identity)); }
+
   static bool has_udev() { return ::access("/run/udev/control", F_OK) == 0; }
 
   LinuxHost& host_;
@@ -194,7 +198,9 @@ Status run(std::string_view what, const std::vector<std::string_view>& words) {
   if (what == "up") HAWSER_TRY(floor.log_in(ctx));
   if (what == "up" || what == "more") HAWSER_TRY(floor.bring_up(ctx));
   if (what == "down" || what == "less") HAWSER_TRY(floor.take_down(ctx));
+  // At once, while udev handles the removals, as it is in a detach.
   if (what == "down") HAWSER_TRY(floor.log_out(ctx));
+  if (what == "down" || what == "less") HAWSER_TRY(floor.clean_up(ctx));
   floor.print();
   return ok();
 }
