@@ -1,5 +1,8 @@
 // The one file that includes <libudev.h>. libudev objects are for one thread; each has its own
 // context here, which is cheap.
+//
+// All of them share the key of libudev's hash tables, which is made without a lock. Source:
+// get_hash_key() in systemd's src/basic/hashmap.c. So they are made under one here.
 #include "udev/udev.h"
 
 #include <libudev.h>
@@ -10,6 +13,7 @@
 #include <chrono>
 
 #include "base/c_ptr.h"
+#include "base/mutex.h"
 
 namespace hawser {
 namespace {
@@ -20,6 +24,8 @@ using Monitor = CPtr<udev_monitor, &udev_monitor_unref>;
 
 constexpr std::size_t kSerialBytesMax = 512;
 constexpr int kEventsMax = 4096;  // What a receive buffer holds at most; more is a flood.
+
+Mutex g_udev_mutex;
 
 }  // namespace
 
@@ -35,6 +41,7 @@ UdevMonitor::~UdevMonitor() = default;
 
 Result<UdevMonitor> UdevMonitor::open(Source source) {
   auto handle = std::make_unique<Handle>();
+  const MutexLock lock(g_udev_mutex);
   handle->context.reset(::udev_new());
   if (!handle->context) return Error(Errc::exhausted, "udev_new");
   handle->monitor.reset(::udev_monitor_new_from_netlink(
@@ -51,6 +58,7 @@ Result<UdevMonitor> UdevMonitor::open(Source source) {
 int UdevMonitor::fd() const { return ::udev_monitor_get_fd(handle_->monitor.get()); }
 
 void UdevMonitor::drain() {
+  const MutexLock lock(g_udev_mutex);
   for (int i = 0; i < kEventsMax; ++i) {
     const Device device(::udev_monitor_receive_device(handle_->monitor.get()));
     if (!device) return;
@@ -61,6 +69,7 @@ void UdevMonitor::drain() {
 bool udev_runs() { return ::access("/run/udev/control", F_OK) == 0; }
 
 Result<std::optional<UdevRecord>> udev_record(const DevT& dev) {
+  const MutexLock lock(g_udev_mutex);
   const Udev context(::udev_new());
   if (!context) return Error(Errc::exhausted, "udev_new");
   const Device device(
