@@ -193,6 +193,22 @@ Result<Attachment> complete(const Ctx& ctx, Operation& operation, const VolumeSp
   return join_missing(ctx, operation, plan);
 }
 
+// It is used by whoever asked for it first, so that it cannot be changed for the next.
+Status check_as_asked(const Attachment& there, const VolumeSpec& spec,
+                      const AttachOptions& options) {
+  std::string what;
+  if (there.read_only != (spec.access_mode == AccessMode::read_only)) {
+    what = there.read_only ? "read-only, not for writing" : "for writing, not read-only";
+  } else if (options.multipath == Multipath::required && !there.multipath) {
+    what = "as a bare device, and multipath is required";
+  } else if (options.multipath == Multipath::off && there.multipath) {
+    what = "as a map, and multipath is off";
+  }
+  if (what.empty()) return ok();
+  return Error(Errc::busy, "it is attached already, " + what + ": detach " + there.id + " first")
+      .with(Stage::preflight);
+}
+
 // What stands in the way of a new attach is cleared; what is attached already is the answer.
 Result<std::optional<Attachment>> settle_the_past(const Ctx& ctx, Operation& operation,
                                                   const VolumeSpec& spec,
@@ -213,6 +229,7 @@ Result<std::optional<Attachment>> settle_the_past(const Ctx& ctx, Operation& ope
   HAWSER_TRY_ASSIGN(state, operation.state());
   HAWSER_TRY_ASSIGN(Attachment attachment, report(ctx, operation.host(), operation.id(), state));
   if (attachment.status == "attached") {
+    HAWSER_TRY(check_as_asked(attachment, spec, options));
     HAWSER_TRY(confirm_attached(ctx, operation, state, spec.expected_wwid));
     HAWSER_TRY_ASSIGN(attachment, complete(ctx, operation, spec, options));
   }

@@ -1,6 +1,8 @@
 #include "engine/report.h"
 
 #include <algorithm>
+#include <array>
+#include <cstdio>
 #include <utility>
 
 namespace hawser {
@@ -70,10 +72,17 @@ Status fill_from_kernel(const Ctx& ctx, Host& host, const LoggedPath& path,
   return ok();
 }
 
-std::string by_path_link(const PathReport& path) {
-  const Portal bare{.host = path.portal.host, .port = path.portal.port};
-  return "/dev/disk/by-path/ip-" + to_string(bare) + "-iscsi-" + path.target + "-lun-" +
-         std::to_string(path.lun);
+// Source: systemd src/udev/udev-builtin-path_id.c, handle_scsi_iscsi() and format_lun_number().
+std::string by_path_link(const LoggedPath& path) {
+  const std::uint32_t lun = path.kernel_lun;
+  std::array<char, 24> text{};
+  if (lun < 256) {
+    (void)std::snprintf(text.data(), text.size(), "%u", lun);
+  } else {
+    (void)std::snprintf(text.data(), text.size(), "0x%04x%04x00000000", lun & 0xffffU, lun >> 16U);
+  }
+  return "/dev/disk/by-path/ip-" + path.key.address + ":" + std::to_string(path.key.port) +
+         "-iscsi-" + path.key.target + "-lun-" + text.data();
 }
 
 std::string status_word(const LogState& state, bool is_there) {
@@ -125,7 +134,8 @@ Result<Attachment> report(const Ctx& ctx, Host& host, const std::string& id,
       });
   if (!state.is_multipath && !map && bare != attachment.paths.end()) {
     attachment.path = "/dev/" + bare->device;
-    attachment.stable_path = by_path_link(*bare);
+    attachment.stable_path =
+        by_path_link(state.paths[static_cast<std::size_t>(bare - attachment.paths.begin())]);
     HAWSER_TRY_ASSIGN(const std::vector<ScsiDevice> devices, host.devices(ctx, *bare->sid));
     for (const ScsiDevice& device : devices) {
       if (device.name == bare->device) attachment.size_bytes = device.sectors * kSectorBytes;

@@ -378,10 +378,10 @@ Status Unit::bring_all_in(const Ctx& ctx) {
     HAWSER_TRY_ASSIGN(lost, bring_in(ctx));
     // A reload of multipathd's that knows only some of them may have come in between.
     HAWSER_TRY_ASSIGN(const std::optional<Map> map, operation_.host().find_map(ctx, map_uuid()));
-    const auto are_in = std::count_if(paths_.begin(), paths_.end(), [&](const Path& path) {
-      return map && map->has_path(path.device.dev);
+    const auto out = std::count_if(paths_.begin(), paths_.end(), [&](const Path& path) {
+      return !map || !map->has_path(path.device.dev);
     });
-    if (static_cast<std::size_t>(are_in) + lost.size() >= paths_.size()) break;
+    if (static_cast<std::size_t>(out) <= lost.size()) break;
   }
   if (!lost.empty() && lost.size() == paths_.size()) return lost.back();
   for (const Error& error : lost) {

@@ -380,6 +380,51 @@ TEST(AttachSimTest, a_path_that_multipathd_drops_while_others_are_brought_in_is_
   EXPECT_FALSE(made->degraded);
 }
 
+TEST(AttachSimTest, what_is_attached_is_not_handed_out_otherwise_than_it_is_asked_for) {
+  VolumeSpec writable = sim_spec(2);
+  VolumeSpec read_only = sim_spec(2);
+  read_only.access_mode = AccessMode::read_only;
+  const struct {
+    VolumeSpec spec{};
+    Multipath multipath = Multipath::preferred;
+  } kinds[] = {{writable, Multipath::required},
+               {writable, Multipath::off},
+               {read_only, Multipath::required},
+               {read_only, Multipath::off}};
+  for (const auto& first : kinds) {
+    SimWorld world = sim_world();
+    attach_in_good_weather(world, first.spec, {.multipath = first.multipath});
+    for (const auto& second : kinds) {
+      const std::string before = world.picture();
+      SimProcess process(world);
+      const Result<Attachment> again = attach(process.ctx(), process.environment(), second.spec,
+                                              {.multipath = second.multipath});
+      const bool is_same =
+          first.spec.access_mode == second.spec.access_mode && first.multipath == second.multipath;
+      EXPECT_EQ(again.has_value(), is_same);
+      if (!again) {
+        EXPECT_EQ(again.error().code(), Errc::busy) << again.error().message();
+      }
+      EXPECT_EQ(world.picture(), before);
+    }
+  }
+}
+
+// udev writes the kernel's number of a LUN that flat space addressing codes.
+TEST(AttachSimTest, the_stable_path_of_a_bare_disk_is_the_link_that_udev_makes) {
+  SimWorld world = sim_world();
+  world.targets[kTarget][0x412c] = "far-unit";
+  const std::string begin = "/dev/disk/by-path/ip-10.0.1.2:3260-iscsi-" + std::string(kTarget);
+  for (const auto& [lun, end] :
+       std::map<std::uint16_t, std::string>{{1, "-lun-1"}, {300, "-lun-0x412c000000000000"}}) {
+    SimProcess process(world);
+    const Result<Attachment> made = attach(process.ctx(), process.environment(), sim_spec(1, lun),
+                                           {.multipath = Multipath::off});
+    ASSERT_TRUE(made) << made.error().message();
+    EXPECT_EQ(made->stable_path, begin + end);
+  }
+}
+
 TEST(AttachSimTest, two_faults_on_a_clean_host) {
   run({"clean_twice", sim_world(), sim_spec(2), {}, 2, false});
 }
