@@ -152,8 +152,12 @@ Result<DetachReport> detach(const Ctx& ctx, const Environment& environment, cons
     HAWSER_TRY_ASSIGN(std::unique_ptr<LogFile> log, environment.journal.open(ctx, id));
     HAWSER_TRY_ASSIGN(const auto operation, Operation::start(environment, id, std::move(log)));
     HAWSER_TRY_ASSIGN(LogState state, operation->state());
+    report.was_attached = state.phase != Phase::idle;
     if (state.phase == Phase::attaching || state.phase == Phase::detaching) {
       HAWSER_TRY(recover_one(ctx, *operation, state));
+      report.data_at_risk = state.is_forced;  // Of the call that recovery completed.
+      report.flushed = !state.is_forced;
+      report.warnings = operation->warnings();
       HAWSER_TRY_ASSIGN(state, operation->state());
     }
     // Recovery may have taken care of all of it.

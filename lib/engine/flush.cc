@@ -219,6 +219,22 @@ Result<bool> is_unused(const Ctx& ctx, Operation& operation, const Subject& subj
   return true;
 }
 
+// A map that multipathd has made over a disk that was handed out says nothing of who has that open.
+Status check_handed_out_disk(const Ctx& ctx, Operation& operation, const LogState& state,
+                             const Subject& subject) {
+  for (const ScsiDevice& device : subject.devices) {
+    const bool is_under_map =
+        state.bare_sid == device.sid && subject.map && subject.map->has_path(device.dev);
+    if (!is_under_map) continue;
+    HAWSER_TRY_ASSIGN(const std::vector<std::string> openers,
+                      operation.host().openers(ctx, device.name));
+    if (!openers.empty()) {
+      return Error(Errc::busy, device.name + " is in use: opened by " + join(openers));
+    }
+  }
+  return ok();
+}
+
 // Keeps `subject` as it is by then.
 Status wait_for_openers(const Ctx& ctx, Operation& operation, const LogState& state,
                         Subject& subject, const std::string& node) {
@@ -262,7 +278,7 @@ Result<Subject> find_subject(const Ctx& ctx, Operation& operation, const LogStat
 
 Status check_unused(const Ctx& ctx, Operation& operation, const LogState& state, Subject& subject) {
   HAWSER_TRY_ASSIGN(const bool are_unused, is_unused(ctx, operation, subject));
-  if (are_unused) return ok();
+  if (are_unused) return check_handed_out_disk(ctx, operation, state, subject);
   // Whoever has it open may write until he closes it.
   HAWSER_TRY(check_units(ctx, operation, state, subject));
   for (const std::string& node : subject.nodes()) {
@@ -276,7 +292,7 @@ Status check_unused(const Ctx& ctx, Operation& operation, const LogState& state,
     const auto node = std::find_if(nodes.begin(), nodes.end(), [&](const std::string& one) {
       return !contains(waited_for, one);
     });
-    if (node == nodes.end()) return ok();
+    if (node == nodes.end()) return check_handed_out_disk(ctx, operation, state, subject);
     const Status unused = wait_for_openers(wait_ctx, operation, state, subject, *node);
     if (!unused && unused.error().code() != Errc::busy) return unused;
     if (!unused) return in_use(ctx, operation, *node);

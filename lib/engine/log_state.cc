@@ -422,6 +422,15 @@ Fields begin_fields(const LogState& state) {
   return fields;
 }
 
+bool LogState::has_ended() const {
+  const auto have_ended = [](const auto&... lists) {
+    const auto has_ended = [](const auto& entry) { return entry.progress == Progress::ended; };
+    return (std::all_of(lists.begin(), lists.end(), has_ended) && ...);
+  };
+  return have_ended(sessions, devices, nodes, wwids, maps, read_only_devices, expelled, joins,
+                    resizes);
+}
+
 bool LogState::has_map(const std::string& uuid) const {
   return std::any_of(maps.begin(), maps.end(), [&](const MapEntry& entry) {
     return entry.uuid == uuid && entry.progress != Progress::ended;

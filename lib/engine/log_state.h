@@ -176,6 +176,8 @@ struct LogState {
   std::vector<ResizeEntry> resizes{};
   std::uint32_t next_number = 1;
 
+  // Whether every step has ended, so that nothing is left to be undone.
+  bool has_ended() const;
   // Whether there is a step for it that has not ended.
   bool has_map(const std::string& uuid) const;
   // That, and a scan of this attachment brought the device.

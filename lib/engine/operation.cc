@@ -174,12 +174,36 @@ Status Operation::mark(RecordType type, std::string_view step, Fields fields) {
                      Durability::disk);
 }
 
+// A caller who is refused tries again, for days: the log must not grow with every try.
 Status Operation::abort(std::string_view step) {
   {
     const MutexLock lock(mutex_);
     HAWSER_TRY(catch_up());
+    HAWSER_TRY_ASSIGN(const bool is_gone, take_back_begin());
+    if (is_gone) return ok();
   }
   return mark(RecordType::abort, step);
+}
+
+// True if nothing in the log is left of the call, and nothing has to be.
+Result<bool> Operation::take_back_begin() {
+  const std::vector<Record>& records = log_->records();
+  const auto last = std::find_if(records.rbegin(), records.rend(), [](const Record& record) {
+    return record.type == RecordType::begin;
+  });
+  if (!is_tail_known_ || last == records.rend()) return false;
+  const auto count = static_cast<std::size_t>(records.rend() - last) - 1;
+  HAWSER_TRY_ASSIGN(
+      const LogState before,
+      replay({records.begin(), records.begin() + static_cast<std::ptrdiff_t>(count)}));
+  HAWSER_TRY_ASSIGN(const LogState now, replay(records));
+  const bool is_refused_detach = now.phase == Phase::detaching && count + 1 == records.size();
+  const bool is_undone_attach =
+      now.phase == Phase::attaching && before.phase == Phase::idle && now.has_ended();
+  if (!is_refused_detach && !is_undone_attach) return false;
+  if (log_->take_back(count)) return true;
+  HAWSER_TRY(log_->mend());
+  return log_->records().size() <= count;
 }
 
 Status Operation::note(std::string_view step, Fields fields) {
@@ -217,7 +241,6 @@ Status Operation::append(Record record, Durability durability) {
 void Operation::tell(Event::Level level, std::string_view name, std::string text,
                      std::string portal) const {
   if (!environment_.on_event) return;
-  const MutexLock lock(event_mutex_);
   environment_.on_event(
       {.level = level, .name = name, .text = std::move(text), .portal = std::move(portal)});
 }

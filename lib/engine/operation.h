@@ -19,7 +19,7 @@ namespace hawser {
 struct Environment {
   Host& host;
   Journal& journal;
-  std::function<void(const Event&)> on_event{};  // May be empty.
+  std::function<void(const Event&)> on_event{};  // From several threads at once. May be empty.
 };
 
 // One attach, detach or recovery of one volume: its log, held exclusively, and what there is to
@@ -91,6 +91,7 @@ class Operation {
   Status append_step(Record record, Durability durability) HAWSER_REQUIRES(mutex_);
   Status append_fact(Record record) HAWSER_REQUIRES(mutex_);
   Status catch_up() HAWSER_REQUIRES(mutex_);
+  Result<bool> take_back_begin() HAWSER_REQUIRES(mutex_);
   bool append_anyway(Record record);
   void tell_failure(const Status& written);
   void keep(SharedLock lock);
@@ -98,7 +99,6 @@ class Operation {
   const Environment environment_;
   const std::string id_;
   mutable Mutex mutex_;
-  mutable Mutex event_mutex_;  // One event at a time, as ClientOptions promises.
   std::unique_ptr<LogFile> log_ HAWSER_GUARDED_BY(mutex_);
   std::uint32_t next_number_ HAWSER_GUARDED_BY(mutex_) = 1;
   bool is_forgotten_ HAWSER_GUARDED_BY(mutex_) = false;

@@ -177,7 +177,12 @@ Result<RecoverReport> recover(const Ctx& ctx, const Environment& environment) {
   HAWSER_TRY_ASSIGN(const std::vector<std::string> ids, environment.journal.list());
   RecoverReport report;
   for (const std::string& id : ids) {
-    HAWSER_TRY(ctx.check());
+    const Status in_time = ctx.check();
+    if (!in_time) {
+      report.failed.push_back(
+          {id, Error(in_time.error()).with("not looked at").with(Stage::recover)});
+      continue;
+    }
     Result<std::unique_ptr<LogFile>> log = environment.journal.try_open(id);
     if (!log && (log.error().code() == Errc::busy || log.error().code() == Errc::not_found)) {
       continue;  // A live process works on it, or has just finished.

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "base/mutex.h"
 #include "engine/attach.h"
 #include "engine/detach.h"
 #include "engine/inventory.h"
@@ -16,17 +17,28 @@ namespace hawser {
 class Client::Impl {
  public:
   Impl(std::unique_ptr<Host> host, std::unique_ptr<Journal> journal, ClientOptions options)
-      : host_(std::move(host)), journal_(std::move(journal)), options_(std::move(options)) {}
+      : host_(std::move(host)),
+        journal_(std::move(journal)),
+        on_event_(std::move(options.on_event)) {}
 
   Host& host() { return *host_; }
   Environment environment() {
-    return {.host = *host_, .journal = *journal_, .on_event = options_.on_event};
+    Environment environment{.host = *host_, .journal = *journal_};
+    if (on_event_) environment.on_event = [this](const Event& event) { tell(event); };
+    return environment;
   }
 
  private:
+  // One at a time, whatever works side by side.
+  void tell(const Event& event) {
+    const MutexLock lock(event_mutex_);
+    on_event_(event);
+  }
+
   std::unique_ptr<Host> host_;
   std::unique_ptr<Journal> journal_;
-  ClientOptions options_;
+  const std::function<void(const Event&)> on_event_;
+  Mutex event_mutex_{};
 };
 
 Client::Client(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -82,9 +82,7 @@ class File final : public LogFile {
         records_(std::move(records)) {}
 
   Status append(Record record, Durability durability) override {
-    if (is_broken_) {
-      return at_journal(Error(Errc::io, name_ + ": an earlier write failed, its end is unknown"));
-    }
+    if (is_broken_) return broken();
     record.seq = records_.size() + 1;
     record.time_s = wall_time_s();
     const std::string line = encode(record);
@@ -113,6 +111,22 @@ class File final : public LogFile {
 
   const std::vector<Record>& records() const override { return records_; }
 
+  Status take_back(std::size_t count) override {
+    if (is_broken_) return broken();
+    HAWSER_TRY_ASSIGN(const std::string text, read_all(file_.get(), name_));
+    std::size_t end = 0;
+    for (std::size_t i = 0; i < count; ++i)
+      end = text.find('\n', end) + 1;
+    is_broken_ = true;  // Until all of it went well.
+    if (::ftruncate(file_.get(), static_cast<off_t>(end)) != 0) {
+      return sys_error("truncate " + name_).with(Outcome::unknown);
+    }
+    HAWSER_TRY(sync());
+    is_broken_ = false;
+    records_.erase(records_.begin() + static_cast<std::ptrdiff_t>(count), records_.end());
+    return ok();
+  }
+
   Status remove() override {
     if (::unlinkat(directory_, name_.c_str(), 0) != 0 && errno != ENOENT) {
       return sys_error("remove " + name_);
@@ -122,6 +136,10 @@ class File final : public LogFile {
   }
 
  private:
+  Error broken() const {
+    return at_journal(Error(Errc::io, name_ + ": an earlier write failed, its end is unknown"));
+  }
+
   Status sync() {
     if (::fsync(file_.get()) != 0) return sys_error("sync " + name_).with(Outcome::unknown);
     // The name is as important as the bytes.
@@ -225,10 +243,13 @@ Result<std::vector<Record>> FileJournal::read(const std::string& id) {
     return at_journal(Error(Errc::not_found, id + " is not attached (no log in " + path_ + ")"));
   }
   if (!file) return std::move(file).error();
-  HAWSER_TRY_ASSIGN(const std::string text, read_all(file->get(), name));
-  Result<std::vector<Record>> records = decode_log(text);
-  if (!records) return std::move(records).error().with(path_ + "/" + name);
-  return records;
+  // Somebody may take records back and write others while we read.
+  for (bool is_second = false;; is_second = true) {
+    HAWSER_TRY_ASSIGN(const std::string text, read_all(file->get(), name));
+    Result<std::vector<Record>> records = decode_log(text);
+    if (records) return records;
+    if (is_second) return std::move(records).error().with(path_ + "/" + name);
+  }
 }
 
 Result<std::vector<std::string>> FileJournal::list() {

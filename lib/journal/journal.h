@@ -33,6 +33,10 @@ class LogFile {
   // What is in the log, in order.
   virtual const std::vector<Record>& records() const = 0;
 
+  // Removes all but the first `count` records, durably. After a failure it is not known what is
+  // left, as after that of an append. Errors: io.
+  virtual Status take_back(std::size_t count) = 0;
+
   // Deletes the file. It stays locked until the object goes away.
   virtual Status remove() = 0;
 };

@@ -141,6 +141,13 @@ TEST(DetachSimTest, a_bare_disk_that_multipathd_made_a_map_of_is_flushed_itself)
                       .paths = {{.dev = disk.dev, .is_active = true}}};
   world.wwids.insert(wwid_of(disk.identity));
 
+  world.open_nodes = {disk.name};
+  const Result<DetachReport> refused = detach_once(world, attachment_id(sim_spec(1)));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), Errc::busy) << refused.error().message();
+  EXPECT_TRUE(world.flushed_nodes.empty());
+  world.open_nodes.clear();
+
   detach_in_good_weather(world, attachment_id(sim_spec(1)));
 
   EXPECT_EQ(world.picture(), sim_world().picture());
@@ -538,6 +545,35 @@ TEST(DetachSimTest, a_node_record_that_was_there_stays) {
   EXPECT_EQ(start.world.node_records.size(), 2u);
   detach_in_good_weather(start.world, start.id);
   EXPECT_EQ(start.world.picture(), before.picture());
+}
+
+// Keeps: D5
+TEST(DetachSimTest, what_a_forced_detach_gave_up_is_said_by_the_one_that_completes_it) {
+  Attached start = attached(sim_world(), sim_spec(2), {});
+  start.world.dead_portals = {"10.0.1.2", "10.0.2.2"};
+  SimProcess dying(start.world);
+  Environment environment = dying.environment();
+  environment.on_event = [](const Event& event) {
+    if (event.name == "map.remove") throw SimCrash{};
+  };
+  EXPECT_THROW((void)detach(dying.ctx(), environment, start.id, {.force = true}), SimCrash);
+
+  SimProcess process(start.world);
+  const Result<DetachReport> done = detach(process.ctx(), process.environment(), start.id, {});
+
+  ASSERT_TRUE(done) << done.error().message();
+  EXPECT_TRUE(done->was_attached);
+  EXPECT_TRUE(done->data_at_risk);
+  EXPECT_FALSE(done->flushed);
+}
+
+// Agents try for days.
+TEST(DetachSimTest, a_detach_that_is_refused_leaves_no_records) {
+  Attached start = attached(sim_world(), sim_spec(2), {});
+  const std::size_t before = start.world.logs[start.id].size();
+  start.world.held_nodes = {"dm-0"};
+  EXPECT_FALSE(detach_once(start.world, start.id));
+  EXPECT_EQ(start.world.logs[start.id].size(), before);
 }
 
 }  // namespace

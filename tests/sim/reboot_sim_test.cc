@@ -71,6 +71,40 @@ TEST(RebootSimTest, a_detach_after_it_undoes_what_is_on_disk) {
   EXPECT_EQ(world.picture(), kNoPicture);
 }
 
+// Agents try for days.
+TEST(RebootSimTest, attaches_that_fail_one_after_the_other_leave_no_records) {
+  SimWorld world = attached_then_rebooted();
+  world.dead_portals = {"10.0.1.2", "10.0.2.2"};
+  ASSERT_FALSE(attach_now(world));
+  const std::size_t size = world.logs[id()].size();
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_FALSE(attach_now(world));
+    EXPECT_EQ(world.logs[id()].size(), size);
+  }
+}
+
+// A log that only remembers which unit it was.
+TEST(RebootSimTest, a_volume_that_is_only_remembered_was_not_attached) {
+  SimWorld world = attached_then_rebooted();
+  world.targets[kTarget][1] = "later";
+  ASSERT_FALSE(attach_now(world));
+  ASSERT_TRUE(world.logs.contains(id()));
+  SimProcess process(world);
+  const Result<DetachReport> done = detach(process.ctx(), process.environment(), id(), {});
+  ASSERT_TRUE(done) << done.error().message();
+  EXPECT_FALSE(done->was_attached);
+}
+
+TEST(RebootSimTest, a_recovery_that_is_out_of_time_names_what_it_has_not_looked_at) {
+  SimWorld world = attached_then_rebooted();
+  SimProcess process(world);
+  const Result<RecoverReport> report = recover(process.ctx(0s), process.environment());
+  ASSERT_TRUE(report) << report.error().message();
+  ASSERT_EQ(report->failed.size(), 1U);
+  EXPECT_EQ(report->failed.front().id, id());
+  EXPECT_EQ(report->failed.front().error.code(), Errc::deadline_exceeded);
+}
+
 TEST(RebootSimTest, an_attach_after_a_crash_without_recovery_is_whole) {
   int attached = 0;
   const int runs = walk(

@@ -46,6 +46,17 @@ class SimLogFile final : public LogFile {
     return ok();
   }
   const std::vector<Record>& records() const override { return records_; }
+  Status take_back(std::size_t count) override {
+    HAWSER_ASSERT(!is_removed_ && count <= records_.size());
+    if (is_broken_) return Error(Errc::io, "the tail of the log is unknown");
+    Status taken = faults_.change([&]() -> Status {
+      world_.logs[id_].resize(count);
+      return ok();
+    });
+    is_broken_ = !taken;
+    if (taken) records_.resize(count);
+    return taken;
+  }
   Status remove() override {
     is_removed_ = true;
     return faults_.change([&]() -> Status {

@@ -115,6 +115,20 @@ TEST_F(FileJournalTest, a_removed_log_is_gone_and_a_new_one_starts_empty) {
   EXPECT_TRUE((*journal->open(ctx(), "v1"))->records().empty());
 }
 
+TEST_F(FileJournalTest, records_that_are_taken_back_are_gone_for_everybody) {
+  const auto journal = this->journal();
+  auto log = journal->open(ctx(), "v1");
+  const Record begin{.type = RecordType::begin, .step = "detach"};
+  for (int i = 0; i < 3; ++i)
+    ASSERT_TRUE((*log)->append(begin, Durability::disk));
+  ASSERT_TRUE((*log)->take_back(1));
+  EXPECT_EQ((*log)->records().size(), 1U);
+  ASSERT_TRUE((*log)->append(begin, Durability::disk));
+  const Result<std::vector<Record>> read = journal->read("v1");
+  ASSERT_TRUE(read) << read.error().message();
+  EXPECT_EQ(read->size(), 2U);
+}
+
 TEST_F(FileJournalTest, a_torn_tail_is_cut_before_the_next_record) {
   const auto journal = this->journal();
   {
