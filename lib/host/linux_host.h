@@ -97,7 +97,7 @@ class LinuxHost final : public Host {
   Status flush_one(const Ctx& ctx, const std::string& name) const;
   void forget_namesake(const Ctx& ctx, const ScsiDevice& device);
   Result<bool> is_map_unused(const std::string& uuid) const;
-  Result<bool> is_disk_unused(const Ctx& ctx, const std::string& device) const;
+  Result<bool> is_disk_unused(const Ctx& ctx, const std::string& device);
 
   const Sysfs sysfs_;
   const IscsiSysfs iscsi_{sysfs_};

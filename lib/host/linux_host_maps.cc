@@ -6,6 +6,7 @@
 
 #include "host/event_wait.h"
 #include "host/linux_host.h"
+#include "scsi/block_io.h"
 #include "wire/multipathd_answer.h"
 
 namespace hawser {
@@ -19,6 +20,8 @@ constexpr auto kCloseTick = 50ms;
 // multipathd gives up its own lock after 4 s; a path that it does not know yet is not worth that.
 constexpr auto kOfferBudget = 2s;
 constexpr auto kShowBudget = 2s;
+// A disk that cannot be opened at once is one whose path is lost: that is for others to find out.
+constexpr auto kClaimBudget = 1s;
 constexpr const char* kShowAddresses = "show paths raw format \"%d %i\"";
 
 std::string by_uuid_link(const std::string& uuid) { return "/dev/disk/by-id/dm-uuid-" + uuid; }
@@ -214,6 +217,14 @@ Result<std::vector<std::string>> LinuxHost::claims(const Ctx& ctx, const ScsiDev
     if (uuid && uuid->starts_with(kMapUuidPrefix)) {
       claims.push_back("used by " + name + " (" + *uuid + ")");
     }
+  }
+  if (!claims.empty()) return claims;
+  // Some file systems are mounted under a number of their own, and some users leave no trace at
+  // all.
+  const Status claimed = try_exclusive(ctx.within(kClaimBudget), "/dev/" + device.name, device.dev);
+  HAWSER_TRY(ctx.check());
+  if (!claimed && claimed.error().code() == Errc::busy) {
+    claims.push_back("claimed by something that cannot be found");
   }
   return claims;
 }

@@ -79,7 +79,9 @@ Result<std::vector<std::string>> LinuxHost::holders(const Ctx& ctx, const std::s
 
 Result<std::vector<std::string>> LinuxHost::openers(const Ctx& ctx, const std::string& device) {
   HAWSER_TRY_ASSIGN(const std::vector<DevT> numbers, numbers_of(device));
-  return openers_of(ctx, kProc, numbers);
+  HAWSER_TRY_ASSIGN(std::vector<std::string> openers, openers_of(ctx, kProc, numbers));
+  std::erase_if(openers, is_checker);
+  return openers;
 }
 
 Result<bool> LinuxHost::is_map_unused(const std::string& uuid) const {
@@ -93,12 +95,11 @@ Result<bool> LinuxHost::is_map_unused(const std::string& uuid) const {
 
 // The kernel tells nobody how often a disk is open: who has it open is looked for, and whoever
 // claims it without a descriptor is found by claiming it ourselves.
-Result<bool> LinuxHost::is_disk_unused(const Ctx& ctx, const std::string& device) const {
+Result<bool> LinuxHost::is_disk_unused(const Ctx& ctx, const std::string& device) {
   const Result<DevT> number = scsi_.number(device);
   if (!number) return true;
-  HAWSER_TRY_ASSIGN(const std::vector<DevT> numbers, numbers_of(device));
-  HAWSER_TRY_ASSIGN(const std::vector<std::string> openers, openers_of(ctx, kProc, numbers));
-  if (!std::all_of(openers.begin(), openers.end(), is_checker)) return false;
+  HAWSER_TRY_ASSIGN(const std::vector<std::string> openers, this->openers(ctx, device));
+  if (!openers.empty()) return false;
   const Status claimed = try_exclusive(ctx.within(kOpenBudget), "/dev/" + device, *number);
   HAWSER_TRY(ctx.check());
   return claimed || claimed.error().code() != Errc::busy;

@@ -26,7 +26,8 @@ Result<UniqueFd> dial(const std::string& name, bool is_abstract) {
   UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!socket) return Error::from_errno(errno, "socket");
   if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), bytes) != 0) {
-    const bool is_absent = errno == ECONNREFUSED || errno == ENOENT || errno == EAGAIN;
+    if (errno == EAGAIN) return Error(Errc::busy, "multipathd has more callers than it takes");
+    const bool is_absent = errno == ECONNREFUSED || errno == ENOENT;
     if (is_absent) return Error(Errc::unavailable, "multipathd does not run");
     return Error::from_errno(errno, "connect to multipathd");
   }

@@ -62,7 +62,11 @@ Result<std::optional<ScsiDevice>> ScsiSysfs::read(const std::string& dir, const 
   const Result<std::string> dev = sysfs_.attribute(disk + "dev");
   const Result<std::string> size = sysfs_.attribute(disk + "size");
   const Result<std::string> read_only = sysfs_.attribute(disk + "ro");
-  if (!state || !dev || !size || !read_only) return none;  // Coming or going.
+  for (const Result<std::string>* attribute : {&state, &dev, &size, &read_only}) {
+    if (*attribute) continue;
+    if (attribute->error().code() == Errc::exhausted) return attribute->error();
+    return none;  // Coming or going.
+  }
 
   const std::optional<DevT> number = parse_dev(*dev);
   const auto sectors = parse_number<std::uint64_t>(*size);
@@ -164,7 +168,11 @@ Status ScsiSysfs::remove(const Ctx& ctx, const ScsiDevice& device) const {
   const Result<std::string> dev =
       sysfs_.attribute(device_dir(device.hctl) + "block/" + device.name + "/dev");
   if (!dev && !exists(device)) return ok();
-  if (dev && parse_dev(*dev) != device.dev) {
+  HAWSER_TRY_ASSIGN(const std::vector<std::string> disks,
+                    sysfs_.list(device_dir(device.hctl) + "block"));
+  const bool is_another =
+      dev ? parse_dev(*dev) != device.dev : !disks.empty() && disks.front() != device.name;
+  if (is_another) {
     return Error(Errc::identity_mismatch, device.name + " is another device now");
   }
   const Status written = write(ctx, device_dir(device.hctl) + "delete", "1");
