@@ -47,7 +47,10 @@ Result<UniqueFd> lock_file(const Ctx& ctx, UniqueFd file, off_t start, off_t byt
         return ok();
       });
   if (waited) return std::move(*shared);
-  if (waited.error().code() != Errc::deadline_exceeded) return waited.error();
+  // A lock that comes yet is freed at once.
+  if (waited.error().code() != Errc::deadline_exceeded) {
+    return Error(waited.error()).with(Outcome::unchanged);
+  }
   return Error(Errc::busy, what + " was held by somebody else until the deadline");
 }
 

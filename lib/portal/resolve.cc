@@ -58,9 +58,10 @@ Result<std::vector<std::string>> resolve(const Ctx& ctx, const std::string& host
     if (const auto numeric = normalise(family, host)) return std::vector<std::string>{*numeric};
   }
   const auto addresses = std::make_shared<std::vector<std::string>>();
-  HAWSER_TRY(run_bounded(ctx, "resolve '" + host + "'",
-                         [host, addresses] { return look_up(host, *addresses); }));
-  return *addresses;
+  Status found = run_bounded(ctx, "resolve '" + host + "'",
+                             [host, addresses] { return look_up(host, *addresses); });
+  if (found) return *addresses;
+  return std::move(found).error().with(Outcome::unchanged);
 }
 
 }  // namespace hawser

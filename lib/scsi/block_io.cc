@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <cstdlib>
 #include <memory>
+#include <utility>
 
 #include "base/unique_fd.h"
 #include "os/bounded.h"
@@ -62,7 +63,11 @@ Status probe_read(const Ctx& ctx, const std::string& node, const DevT& dev) {
 }
 
 Status flush_device(const Ctx& ctx, const std::string& node, const DevT& dev) {
-  return run_bounded(ctx, "flush " + node, [node, dev] { return sync_and_close(node, dev); });
+  Status flushed =
+      run_bounded(ctx, "flush " + node, [node, dev] { return sync_and_close(node, dev); });
+  if (flushed) return flushed;
+  // One that is left behind writes what is to be written anyway.
+  return std::move(flushed).error().with(Outcome::unchanged);
 }
 
 Status set_read_only(const Ctx& ctx, const std::string& node, const DevT& dev, bool is_read_only) {

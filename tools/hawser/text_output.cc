@@ -85,9 +85,12 @@ std::string advice(const Error& error) {
   if (error.outcome() == Outcome::unknown) {
     return "Something is left on this host: run 'hawser recover'.\n";
   }
+  if (error.data_at_risk() && error.stage() == Stage::scan) {
+    return "The size is as it was. Use --allow-shrink to give up what lies beyond the new one.\n";
+  }
   if (error.data_at_risk()) {
-    return "Nothing was lost yet. Try again when the target is back, or use --force to give up "
-           "what was not written.\n";
+    return "Nothing was removed. Try again when the target is back, or use --force to give up what "
+           "was not written.\n";
   }
   if (error.retryable()) return "The host is as it was. Trying again later may help.\n";
   return "";
