@@ -32,17 +32,22 @@ struct PathReport {
 /// An attached volume.
 struct Attachment {
   std::string id{};
-  std::string path{};         ///< Device node to use now: "/dev/dm-3" or "/dev/sdb".
-  std::string stable_path{};  ///< A link that keeps pointing to the volume.
-  std::string wwid{};         ///< What udev calls ID_SERIAL.
+  std::string path{};  ///< Device node to use now: "/dev/dm-3" or "/dev/sdb".
+  /// A link of udev's that keeps pointing to the volume. That of a bare disk may appear a moment
+  /// later.
+  std::string stable_path{};
+  std::string wwid{};  ///< What udev calls ID_SERIAL.
   std::uint64_t size_bytes = 0;
   bool read_only = false;
   bool multipath = false;  ///< `path` is a multipath map.
-  bool degraded = false;   ///< Fewer paths than the specification names.
+  /// Fewer active paths than are known, named or discovered. The answer of an attach also says so
+  /// of a bare disk where a map was wanted.
+  bool degraded = false;
   bool already_attached = false;
   std::string volume_id{};
-  std::string
-      status{};  ///< "attached", "attaching", "detaching", or "stale" (the kernel shows none).
+  /// "attached", "attaching", "detaching", "detached" (it is only remembered), "stale" (the kernel
+  /// shows none, or it is of before a reboot), "unreadable" (its log is damaged; see `warnings`).
+  std::string status{};
   std::vector<PathReport> paths{};
   std::vector<std::string> warnings{};
   std::chrono::nanoseconds elapsed{0};
@@ -59,9 +64,10 @@ struct ResizeReport {
 
 struct DetachReport {
   std::string id{};
-  bool was_attached = true;   ///< False: there was nothing to do.
-  bool flushed = true;        ///< Everything written is on the target.
-  bool data_at_risk = false;  ///< By force only: what was written may be lost.
+  bool was_attached = true;  ///< False: there was nothing to do, or only a log that remembers.
+  bool flushed = true;       ///< Everything written is on the target.
+  bool data_at_risk =
+      false;  ///< By force, of this call or one before: what was written may be lost.
   /// By force only: what could not be removed, and why. It stays in the log; recover() removes it
   /// once it can be, such as a map that somebody has open.
   std::vector<std::string> leftovers{};

@@ -33,8 +33,8 @@ struct ClientOptions {
   /// Transaction logs. Made if it is not there (0700); refused if it is a symbolic link or writable
   /// by anybody else.
   std::string state_dir = "/var/lib/hawser";
-  /// Called on whichever thread does the work, one call at a time; must be quick and must not call
-  /// back into the client. Empty: no events.
+  /// Called on whichever thread does the work, one call at a time; must be quick, must not throw,
+  /// and must not call back into the client. Empty: no events.
   std::function<void(const Event&)> on_event{};
 };
 
@@ -83,10 +83,22 @@ struct ResizeOptions {
 
 /// A connection to this host's iSCSI initiator and device-mapper, and to the state directory.
 ///
+/// Scans, deletions, flushes and switches of a map's table run on threads of their own: one that
+/// the kernel does not let go is left behind at the deadline, and the process cannot end before it
+/// does. Programs that must be able to end make their calls in a process that they can leave
+/// behind.
+///
+/// libdevmapper has one state for a process: its log is silenced, and its synchronisation with udev
+/// turned off. A program that uses it as well must not do so at the same time.
+///
 /// @threads Safe from several threads at once; volumes are worked on in parallel.
+/// @throws  std::bad_alloc, at most; recover() deals with what a call had begun by then.
 class HAWSER_API Client {
  public:
-  /// @errors  permission_denied (not root, or the state directory is not safe), io.
+  /// Root is asked for by the calls that change something.
+  ///
+  /// @errors  permission_denied (the state directory can be written by others), not_found,
+  ///          exhausted, io.
   static Result<Client> open(ClientOptions options);
 
   Client(Client&&) noexcept;
@@ -96,7 +108,11 @@ class HAWSER_API Client {
   /// Attaches a volume: logs in on every path in parallel, scans its one LUN, checks that all paths
   /// show the same unit, and builds the map. A volume that is attached already is returned with
   /// what paths it has, once they have shown that they still lead to it; those that are missing are
-  /// brought up as by join(), within `grace`.
+  /// brought up as by join(), within `grace`; `min_paths` does not hold for it.
+  ///
+  /// Sessions that it makes fail I/O 5 s after they are lost. A map that it makes does not queue
+  /// I/O without a path; multipathd, if it runs, takes the map over with what its configuration
+  /// says, and brings failed paths back, which without it join() does.
   ///
   /// @blocks  Up to ctx.deadline, and then up to 30 s to undo.
   /// @errors  invalid_argument, permission_denied (not root; with Stage::identify: the target
@@ -104,9 +120,12 @@ class HAWSER_API Client {
   ///          portal could be used; see Error::paths()), unauthenticated, identity_mismatch (not
   ///          the unit that was expected or attached before, or another unit shows the same WWID),
   ///          unsupported (this iscsid, or no multipath in the kernel), busy (somebody uses a
-  ///          device that stands in the way, or the unit is attached under another id),
-  ///          deadline_exceeded, cancelled, io, internal.
-  /// @outcome unchanged, unless the undo failed as well; then unknown, see recover().
+  ///          device that stands in the way, the unit is attached under another id, or the volume
+  ///          is attached with another access mode or not as `multipath` wants it), corrupt (the
+  ///          log), exhausted, protocol, deadline_exceeded, cancelled, io, internal.
+  /// @outcome unchanged, unless the undo failed as well, or it is not known whether the commit is
+  /// on
+  ///          disk; then unknown, see recover().
   Result<Attachment> attach(const Ctx& ctx, const VolumeSpec& spec, const AttachOptions& options);
 
   /// Brings the paths of an attached volume that are not in use into its map: those that did not
@@ -115,19 +134,22 @@ class HAWSER_API Client {
   /// no error. Does nothing for a volume without a map.
   ///
   /// @blocks  Up to ctx.deadline, and then up to 30 s to undo the path that was being joined.
-  /// @errors  not_found (not attached), permission_denied, unavailable (no iscsid), exhausted (the
-  ///          log is full), deadline_exceeded, cancelled, io.
+  /// @errors  not_found (not attached), permission_denied, unavailable (no iscsid), unsupported,
+  ///          busy, corrupt (the log), exhausted (the log is full), deadline_exceeded, cancelled,
+  ///          io.
   /// @outcome The volume stays attached, with the paths that it has or more.
   Result<Attachment> join(const Ctx& ctx, const std::string& id, const JoinOptions& options);
 
   /// Takes over a new size of the volume: scans every path anew, waits until all show the same
-  /// size, and switches the map to it. A path that cannot be scanned is taken out of the map, to be
-  /// joined later, and is named. What is on the volume (partitions, file systems) is the caller's.
+  /// size, and switches the map to it. A path that cannot be scanned is named; if the size has
+  /// changed it is taken out of the map, to be joined later. What is on the volume (partitions,
+  /// file systems) is the caller's.
   ///
-  /// @blocks  Up to ctx.deadline.
+  /// @blocks  Up to ctx.deadline, and then up to 10 s to put the map right.
   /// @errors  not_found (not attached), data_at_risk (the volume has shrunk, and allow_shrink is
   ///          off), identity_mismatch (no path shows the volume any more), unavailable (no path
-  ///          answers, or they do not agree on a size), deadline_exceeded, cancelled, io.
+  ///          answers, or they do not agree on a size), permission_denied, unsupported, busy,
+  ///          corrupt (the log), deadline_exceeded, cancelled, io.
   /// @outcome unchanged: the map has its old length; unknown: the old or the new one. Never
   ///          suspended, see recover().
   Result<ResizeReport> resize(const Ctx& ctx, const std::string& id, const ResizeOptions& options);
@@ -137,27 +159,30 @@ class HAWSER_API Client {
   ///
   /// While no path answers, or somebody has the volume open who may let go, it waits. A map that
   /// nobody has open, over disks without a volatile cache, has nothing left to be written and needs
-  /// no path; the report has a warning then. Once a path is known to answer it flushes on a thread
-  /// of its own; if all paths are lost in that very moment, and the map queues, that thread stays
-  /// in the kernel until a path is back, and the process cannot end before: programs that must be
-  /// able to end call this in a process that they can leave behind.
+  /// no path; the report has a warning then. If all paths are lost in the very moment in which it
+  /// flushes, and the map queues, the flush is left behind until a path is back.
   ///
   /// @blocks  Up to ctx.deadline, and a few seconds more to say what is left.
   /// @errors  data_at_risk (the flush failed or could not finish: nothing was removed; if writes
   ///          were lost, another detach goes on without them and warns), busy (in use; the message
-  ///          names the holders), deadline_exceeded, cancelled, io.
+  ///          names the holders), identity_mismatch (its map also has a disk of another volume),
+  ///          permission_denied, unavailable (no iscsid, with force too), unsupported, corrupt (the
+  ///          log), exhausted, deadline_exceeded, cancelled, io.
   /// @outcome unchanged until the flush succeeded; afterwards recover() completes what is left.
   Result<DetachReport> detach(const Ctx& ctx, const std::string& id, const DetachOptions& options);
 
-  /// Every attachment in the log, held against what the kernel shows.
+  /// Every attachment in the log, held against what the kernel shows. One whose log is damaged has
+  /// the status "unreadable".
   Result<std::vector<Attachment>> list(const Ctx& ctx);
-  /// @errors  not_found.
+  /// @errors  not_found, corrupt (the log), io.
   Result<Attachment> show(const Ctx& ctx, const std::string& id);
   /// The transaction log of one attachment, one readable line a record.
-  /// @errors  not_found.
+  /// @errors  not_found, corrupt, io.
   Result<std::vector<std::string>> log(const Ctx& ctx, const std::string& id);
 
   /// Undoes or completes what a dead process left half-done. Spares what a live one works on.
+  ///
+  /// @blocks  Up to ctx.deadline. What there was no time for is among those that failed.
   Result<RecoverReport> recover(const Ctx& ctx);
 
   /// Asks a portal which targets it serves (SendTargets), in this process; writes nothing down.

@@ -59,17 +59,18 @@ struct VolumeSpec {
   /// if there is one portal only. It never does for Multipath::off. Portals that are found are
   /// paths like the others, with the LUN of their target; other targets are left alone.
   std::optional<bool> discovery{};
-  bool enforce_multipath = false;                   ///< Same as asking for Multipath::required.
-  std::optional<std::uint32_t> min_paths{};         ///< See AttachOptions::min_paths.
-  std::optional<std::chrono::nanoseconds> grace{};  ///< See AttachOptions::grace.
+  bool enforce_multipath = false;            ///< Multipath::preferred means Multipath::required.
+  std::optional<std::uint32_t> min_paths{};  ///< Goes before AttachOptions::min_paths.
+  std::optional<std::chrono::nanoseconds> grace{};  ///< Goes before AttachOptions::grace.
   std::vector<std::string> notes{};  ///< Keys that were accepted and ignored, one line each.
 };
 
 /// Largest specification document that parse_volume_spec() reads, in bytes.
 inline constexpr std::size_t kSpecBytesMax = 1024 * 1024;
 
-/// Parses the JSON document of the command line's contract: the properties that Cinder hands out,
-/// bare or inside {"driver_volume_type": "iscsi", "data": {...}}.
+/// Parses the JSON document that hawser(8) describes: the properties that Cinder hands out, bare or
+/// inside {"driver_volume_type": "iscsi", "data": {...}}. The text holds the secrets still: it is
+/// the caller's to wipe, as the result is to drop.
 ///
 /// @errors  invalid_argument, naming the key.
 /// @threads Safe from several threads at once.
@@ -81,7 +82,8 @@ HAWSER_API Result<VolumeSpec> parse_volume_spec(std::string_view json);
 HAWSER_API Status validate(const VolumeSpec& spec);
 
 /// The stable identifier of the attachment that `spec` leads to: the same for every list of portals
-/// of the same targets and LUNs, given or discovered. 16 lower-case hex digits.
+/// of the same targets and LUNs, given or discovered; another set of targets or LUNs is another
+/// attachment. 16 lower-case hex digits.
 HAWSER_API std::string attachment_id(const VolumeSpec& spec);
 
 }  // namespace hawser
