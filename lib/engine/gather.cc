@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "engine/map_paths.h"
+#include "engine/other_logs.h"
 #include "engine/rivals.h"
 #include "engine/run_all.h"
 #include "engine/sessions.h"
@@ -320,7 +321,8 @@ Status Gatherer::discard(const Ctx& ctx, const LoggedPath& path) {
                         operation_.host().devices(ctx, device.sid));
       for (const ScsiDevice& d : there) {
         if (d.hctl.lun != device.lun) continue;
-        HAWSER_TRY(remove_with_map(ctx, operation_, d));
+        HAWSER_TRY_ASSIGN(const bool is_others, is_attached_by_another(ctx, operation_, d));
+        if (!is_others) HAWSER_TRY(remove_with_map(ctx, operation_, d));
       }
       operation_.undone(step::kDevice, device.number);
     }

@@ -444,6 +444,13 @@ bool LogState::lacks_wwid(const std::string& wanted) const {
   });
 }
 
+bool LogState::names(const ScsiDevice& device) const {
+  return std::any_of(devices.begin(), devices.end(), [&](const DeviceEntry& entry) {
+    return entry.sid == device.sid && entry.lun == device.hctl.lun &&
+           entry.progress != Progress::ended;
+  });
+}
+
 bool LogState::has_brought(const ScsiDevice& device) const {
   return std::any_of(devices.begin(), devices.end(), [&](const DeviceEntry& entry) {
     return entry.sid == device.sid && entry.lun == device.hctl.lun && !entry.existed &&

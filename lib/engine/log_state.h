@@ -180,6 +180,8 @@ struct LogState {
   bool has_ended() const;
   // Whether there is a step for it that has not ended.
   bool has_map(const std::string& uuid) const;
+  // Whether there is a step for it that has not ended.
+  bool names(const ScsiDevice& device) const;
   // That, and a scan of this attachment brought the device.
   bool has_brought(const ScsiDevice& device) const;
   // Whether an entry for it in the list of multipath-tools would be new: it was not there before,

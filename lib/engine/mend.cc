@@ -4,6 +4,7 @@
 #include <set>
 
 #include "engine/map_paths.h"
+#include "engine/other_logs.h"
 #include "engine/path.h"
 #include "engine/sessions.h"
 
@@ -42,6 +43,8 @@ Result<bool> settle_device(const Ctx& ctx, Operation& operation, const LogState&
     HAWSER_TRY_ASSIGN(const std::optional<Map> map, host.find_map(ctx, uuid));
     const bool is_in_map = map && map->has_path(device.dev);
     if (is_in_map && same_unit(device.identity, state.identity)) return true;
+    HAWSER_TRY_ASSIGN(const bool is_others, is_attached_by_another(ctx, operation, device));
+    if (is_others) continue;
     // multipathd may have put it in without a look at what it is.
     HAWSER_TRY(ensure_not_in_map(ctx, host, uuid, {device}));
     if (!entry.existed) HAWSER_TRY(host.remove_device(ctx, device));

@@ -1,5 +1,6 @@
 #include "engine/other_logs.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace hawser {
@@ -16,6 +17,16 @@ Result<std::vector<OtherLog>> other_logs(const Ctx& ctx, Operation& operation) {
     logs.push_back({.id = id, .state = records ? replay(*records) : records.error()});
   }
   return logs;
+}
+
+Result<bool> is_attached_by_another(const Ctx& ctx, Operation& operation,
+                                    const ScsiDevice& device) {
+  HAWSER_TRY_ASSIGN(const std::string boot_id, operation.host().boot_id());
+  HAWSER_TRY_ASSIGN(const std::vector<OtherLog> logs, other_logs(ctx, operation));
+  return std::any_of(logs.begin(), logs.end(), [&](const OtherLog& log) {
+    return log.state && log.state->phase == Phase::attached && log.state->boot_id == boot_id &&
+           log.state->names(device);
+  });
 }
 
 }  // namespace hawser

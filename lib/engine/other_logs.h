@@ -14,6 +14,10 @@ struct OtherLog {
   Result<LogState> state;  // Error: corrupt. What it says nobody knows.
 };
 
+// Whether an attachment of this boot that is complete has the device, found or brought. It goes
+// with that one then, whoever brought it.
+Result<bool> is_attached_by_another(const Ctx& ctx, Operation& operation, const ScsiDevice& device);
+
 // The logs of all attachments but that of `operation`, of this boot and of others.
 Result<std::vector<OtherLog>> other_logs(const Ctx& ctx, Operation& operation);
 

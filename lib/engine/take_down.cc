@@ -71,11 +71,8 @@ Result<bool> is_used_by_others(const Ctx& ctx, Operation& operation, const LogSt
   HAWSER_TRY_ASSIGN(const std::vector<OtherLog> logs, other_logs(ctx, operation));
   for (const OtherLog& log : logs) {
     if (!log.state) return true;
-    if (log.state->phase == Phase::idle || log.state->boot_id != state.boot_id) continue;
-    const auto& devices = log.state->devices;
-    const bool is_used = std::any_of(devices.begin(), devices.end(),
-                                     [&](const auto& entry) { return is_of(entry, device); });
-    if (is_used) return true;
+    const bool is_live = log.state->phase != Phase::idle && log.state->boot_id == state.boot_id;
+    if (is_live && log.state->names(device)) return true;
   }
   Host& host = operation.host();
   HAWSER_TRY_ASSIGN(const std::vector<std::string> claims, host.claims(ctx, device));
@@ -163,6 +160,8 @@ Result<Footprint> own_footprint(const Ctx& ctx, Operation& operation, const LogS
     HAWSER_TRY_ASSIGN(const std::vector<ScsiDevice> devices, host.devices(ctx, entry.sid));
     for (const ScsiDevice& device : devices) {
       if (device.hctl.lun != entry.lun) continue;
+      HAWSER_TRY_ASSIGN(const bool is_others, is_attached_by_another(ctx, operation, device));
+      if (is_others) continue;
       used.push_back(device);
       if (!entry.existed) footprint.devices.push_back(device);
     }

@@ -462,6 +462,39 @@ TEST(IdentitySimTest, one_fault_with_a_path_that_shows_another_unit) {
   run("refused", world, spec, {}, {world.picture()});
 }
 
+// Whoever recovers takes back what the dead one has brought, but not from under him who uses it
+// now. Keeps: D10
+TEST(IdentitySimTest, a_recovery_after_another_has_attached_the_unit_takes_nothing_from_him) {
+  const SimWorld start = two_targets(kUnit);
+  const VolumeSpec spec = spec_of(kTarget);
+  const std::string id = attachment_id(spec);
+  int attached = 0;
+  Choices choices;
+  while (choices.next_run()) {
+    SimWorld world = start;
+    Faults faults(choices, 1);
+    try {
+      SimProcess dying(world, faults);
+      (void)attach(dying.ctx(), dying.environment(), spec_of_both(), {});
+      continue;
+    } catch (const SimCrash&) {
+    }
+    if (!attach_calmly(world, spec)) continue;  // The dead one has told which unit it was at.
+    ++attached;
+    const auto devices = world.devices.size();
+    SimProcess process(world);
+    (void)recover(process.ctx(), process.environment());
+    const Result<Attachment> now = show(process.ctx(), process.environment(), id);
+    ASSERT_TRUE(now) << now.error().message();
+    EXPECT_EQ(now->status, "attached");
+    EXPECT_FALSE(now->degraded) << devices << " devices, now " << world.devices.size();
+    detach_in_good_weather(world, id);
+    (void)recover(process.ctx(), process.environment());
+    EXPECT_EQ(world.picture(), start.picture());
+  }
+  EXPECT_GT(attached, 10);
+}
+
 // Its disk, if it could not be deleted, is found there by whoever attaches that unit; that it is
 // his now only his log says. Keeps: D10
 TEST(IdentitySimTest, one_fault_with_a_path_to_a_unit_that_is_attached_next) {
