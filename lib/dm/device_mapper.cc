@@ -159,6 +159,11 @@ int resume_on(int control, const std::string& uuid, std::uint32_t flags, std::ui
   return ::ioctl(control, DM_DEV_SUSPEND, &io) == 0 ? 0 : errno;
 }
 
+bool is_gone(int control, const std::string& uuid) {
+  dm_ioctl io = request_on(uuid, 0);
+  return ::ioctl(control, DM_DEV_STATUS, &io) != 0 && errno == ENXIO;
+}
+
 bool is_live(int control, const std::string& uuid) {
   dm_ioctl io = request_on(uuid, 0);
   return ::ioctl(control, DM_DEV_STATUS, &io) == 0 && (io.flags & DM_SUSPEND_FLAG) == 0;
@@ -176,9 +181,11 @@ Status switch_table(const std::string& uuid, std::uint32_t flags, std::uint16_t 
   // Somebody else has resumed it between the two halves of this, suspension and switch. Source:
   // do_resume() and dm_swap_table() in Linux drivers/md.
   if (err == EINVAL && is_live(control.get(), uuid)) return ok();
+  // Somebody else, multipathd mostly, has removed it between load and switch.
+  Error error = Error::from_errno(err, "switch map " + uuid + " to its new table");
+  if (err == ENXIO && is_gone(control.get(), uuid)) return error;
   // The kernel has suspended the map and dropped the table: without this all I/O would hang.
   const int again = resume_on(control.get(), uuid, kNoFlush, udev_flags);
-  Error error = Error::from_errno(err, "switch map " + uuid + " to its new table");
   if (again == 0) return error;
   return std::move(error).with("map " + uuid + " is left suspended").with(Outcome::unknown);
 }
@@ -337,11 +344,14 @@ Status DeviceMapper::wipe(const Ctx& ctx, const std::string& uuid) const {
   {
     const MutexLock lock(g_dm_mutex);
     const std::uint64_t sectors = std::max<std::uint64_t>(map->sectors, 1);
-    HAWSER_TRY(load(uuid, {.sectors = sectors, .type = "error"}, map->is_read_only));
+    const Status loaded = load(uuid, {.sectors = sectors, .type = "error"}, map->is_read_only);
+    if (is_absent(loaded)) return ok();
+    HAWSER_TRY(loaded);
   }
   constexpr std::uint16_t flags = kNoFallback | kNoPartitions | kOnlyPathsChanged | kNoPaths;
-  return run_bounded(ctx, "wipe map " + uuid,
-                     [uuid] { return switch_table(uuid, kNoFlush, flags); });
+  Status wiped =
+      run_bounded(ctx, "wipe map " + uuid, [uuid] { return switch_table(uuid, kNoFlush, flags); });
+  return is_absent(wiped) ? ok() : wiped;
 }
 
 Status DeviceMapper::message(const std::string& uuid, const std::string& text) const {
