@@ -404,6 +404,7 @@ class Run {
   std::optional<Error> do_detach(Worker& worker, const Ctx& ctx, const Before& before) {
     const SimVolume& volume = *worker.volume;
     const bool is_forced = worker.what == What::force;
+    if (is_forced) forced_.insert(volume.id);
     const std::string unit = state_of(world(), volume.id).identity.serial;
     const Result<DetachReport> done =
         detach(ctx, environment(worker), volume.id, {.force = is_forced});
@@ -420,7 +421,9 @@ class Run {
         expect_kept(before, state, "a failed detach");
       return done.error();
     }
-    findings_.expect(is_forced || (!done->data_at_risk && done->leftovers.empty()),
+    findings_.expect(is_forced || done->leftovers.empty(), "something was left");
+    // It may have completed one of before.
+    findings_.expect(forced_.contains(volume.id) || !done->data_at_risk,
                      "data was given up without being asked to");
     findings_.expect(!worker.is_alone || state.phase == Phase::idle || !done->leftovers.empty(),
                      "what was detached is attached");
@@ -483,6 +486,7 @@ class Run {
   const Tale tale_;
   Tally& tally_;
   Findings findings_{};
+  std::set<std::string> forced_{};  // Volumes of which a detach by force was begun.
   Scene scene_;
   Surroundings surroundings_;
   Invariants invariants_;
