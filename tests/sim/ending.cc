@@ -121,8 +121,9 @@ class Ending {
   // Disks that show another unit than the volume had are left alone, and so are their sessions, and
   // the maps that multipathd makes of what they show, which may outlive them.
   void leave_out_replaced(SimWorld& left) const {
-    for (const std::uint32_t sid : scene_.abandoned)
-      left.sessions.erase(sid);
+    for (const std::uint32_t sid : scene_.abandoned) {
+      if (!scene_.foreign.sessions.contains(sid)) left.sessions.erase(sid);
+    }
     const bool was_replaced =
         std::any_of(scene_.volumes.begin(), scene_.volumes.end(),
                     [](const SimVolume& volume) { return volume.was_replaced; });
