@@ -66,8 +66,8 @@ struct DetachReport {
   std::string id{};
   bool was_attached = true;  ///< False: there was nothing to do, or only a log that remembers.
   bool flushed = true;       ///< Everything written is on the target.
-  bool data_at_risk =
-      false;  ///< By force, of this call or one before: what was written may be lost.
+  /// What was written may be lost: by force, of this call or of one that it completed.
+  bool data_at_risk = false;
   /// By force only: what could not be removed, and why. It stays in the log; recover() removes it
   /// once it can be, such as a map that somebody has open.
   std::vector<std::string> leftovers{};

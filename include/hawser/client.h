@@ -123,9 +123,8 @@ class HAWSER_API Client {
   ///          device that stands in the way, the unit is attached under another id, or the volume
   ///          is attached with another access mode or not as `multipath` wants it), corrupt (the
   ///          log), exhausted, protocol, deadline_exceeded, cancelled, io, internal.
-  /// @outcome unchanged, unless the undo failed as well, or it is not known whether the commit is
-  /// on
-  ///          disk; then unknown, see recover().
+  /// @outcome unchanged, unless the undo failed as well, or the commit may or may not be on disk;
+  ///          then unknown, see recover().
   Result<Attachment> attach(const Ctx& ctx, const VolumeSpec& spec, const AttachOptions& options);
 
   /// Brings the paths of an attached volume that are not in use into its map: those that did not

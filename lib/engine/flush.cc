@@ -228,9 +228,7 @@ Status check_handed_out_disk(const Ctx& ctx, Operation& operation, const LogStat
     if (!is_under_map) continue;
     HAWSER_TRY_ASSIGN(const std::vector<std::string> openers,
                       operation.host().openers(ctx, device.name));
-    if (!openers.empty()) {
-      return Error(Errc::busy, device.name + " is in use: opened by " + join(openers));
-    }
+    if (!openers.empty()) return in_use(ctx, operation, device.name);
   }
   return ok();
 }

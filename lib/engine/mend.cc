@@ -43,11 +43,10 @@ Result<bool> settle_device(const Ctx& ctx, Operation& operation, const LogState&
     HAWSER_TRY_ASSIGN(const std::optional<Map> map, host.find_map(ctx, uuid));
     const bool is_in_map = map && map->has_path(device.dev);
     if (is_in_map && same_unit(device.identity, state.identity)) return true;
-    HAWSER_TRY_ASSIGN(const bool is_others, is_attached_by_another(ctx, operation, device));
-    if (is_others) continue;
     // multipathd may have put it in without a look at what it is.
     HAWSER_TRY(ensure_not_in_map(ctx, host, uuid, {device}));
-    if (!entry.existed) HAWSER_TRY(host.remove_device(ctx, device));
+    HAWSER_TRY_ASSIGN(const bool is_others, is_attached_by_another(ctx, operation, device));
+    if (!entry.existed && !is_others) HAWSER_TRY(host.remove_device(ctx, device));
   }
   if (!entry.existed) operation.undone(step::kDevice, entry.number);
   return false;

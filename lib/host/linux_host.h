@@ -98,6 +98,8 @@ class LinuxHost final : public Host {
   void forget_namesake(const Ctx& ctx, const ScsiDevice& device);
   Result<bool> is_map_unused(const std::string& uuid) const;
   Result<bool> is_disk_unused(const Ctx& ctx, const std::string& device);
+  // By a mount, a map or the like: whoever opens it exclusively is refused.
+  Result<bool> is_claimed(const Ctx& ctx, const std::string& device, const DevT& dev) const;
 
   const Sysfs sysfs_;
   const IscsiSysfs iscsi_{sysfs_};

@@ -6,7 +6,6 @@
 
 #include "host/event_wait.h"
 #include "host/linux_host.h"
-#include "scsi/block_io.h"
 #include "wire/multipathd_answer.h"
 
 namespace hawser {
@@ -20,8 +19,6 @@ constexpr auto kCloseTick = 50ms;
 // multipathd gives up its own lock after 4 s; a path that it does not know yet is not worth that.
 constexpr auto kOfferBudget = 2s;
 constexpr auto kShowBudget = 2s;
-// A disk that cannot be opened at once is one whose path is lost: that is for others to find out.
-constexpr auto kClaimBudget = 1s;
 constexpr const char* kShowAddresses = "show paths raw format \"%d %i\"";
 
 std::string by_uuid_link(const std::string& uuid) { return "/dev/disk/by-id/dm-uuid-" + uuid; }
@@ -219,13 +216,9 @@ Result<std::vector<std::string>> LinuxHost::claims(const Ctx& ctx, const ScsiDev
     }
   }
   if (!claims.empty()) return claims;
-  // Some file systems are mounted under a number of their own, and some users leave no trace at
-  // all.
-  const Status claimed = try_exclusive(ctx.within(kClaimBudget), "/dev/" + device.name, device.dev);
-  HAWSER_TRY(ctx.check());
-  if (!claimed && claimed.error().code() == Errc::busy) {
-    claims.push_back("claimed by something that cannot be found");
-  }
+  // Some file systems are mounted under a number of their own, and some users leave no trace.
+  HAWSER_TRY_ASSIGN(const bool is_claimed, this->is_claimed(ctx, device.name, device.dev));
+  if (is_claimed) claims.push_back("claimed by something that cannot be found");
   return claims;
 }
 

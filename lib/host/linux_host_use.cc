@@ -100,9 +100,15 @@ Result<bool> LinuxHost::is_disk_unused(const Ctx& ctx, const std::string& device
   if (!number) return true;
   HAWSER_TRY_ASSIGN(const std::vector<std::string> openers, this->openers(ctx, device));
   if (!openers.empty()) return false;
-  const Status claimed = try_exclusive(ctx.within(kOpenBudget), "/dev/" + device, *number);
+  HAWSER_TRY_ASSIGN(const bool is_claimed, this->is_claimed(ctx, device, *number));
+  return !is_claimed;
+}
+
+Result<bool> LinuxHost::is_claimed(const Ctx& ctx, const std::string& device,
+                                   const DevT& dev) const {
+  const Status claimed = try_exclusive(ctx.within(kOpenBudget), "/dev/" + device, dev);
   HAWSER_TRY(ctx.check());
-  return claimed || claimed.error().code() != Errc::busy;
+  return !claimed && claimed.error().code() == Errc::busy;
 }
 
 Status LinuxHost::wait_until_unused(const Ctx& ctx, const std::string& device) {

@@ -168,10 +168,12 @@ Status ScsiSysfs::remove(const Ctx& ctx, const ScsiDevice& device) const {
   const Result<std::string> dev =
       sysfs_.attribute(device_dir(device.hctl) + "block/" + device.name + "/dev");
   if (!dev && !exists(device)) return ok();
-  HAWSER_TRY_ASSIGN(const std::vector<std::string> disks,
-                    sysfs_.list(device_dir(device.hctl) + "block"));
-  const bool is_another =
-      dev ? parse_dev(*dev) != device.dev : !disks.empty() && disks.front() != device.name;
+  bool is_another = dev && parse_dev(*dev) != device.dev;
+  if (!dev) {
+    HAWSER_TRY_ASSIGN(const std::vector<std::string> disks,
+                      sysfs_.list(device_dir(device.hctl) + "block"));
+    is_another = !disks.empty() && disks.front() != device.name;
+  }
   if (is_another) {
     return Error(Errc::identity_mismatch, device.name + " is another device now");
   }

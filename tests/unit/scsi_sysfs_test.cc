@@ -311,6 +311,17 @@ TEST_F(ScsiSysfsTest, a_device_is_deleted_only_if_the_name_is_still_its_own) {
   EXPECT_TRUE(scsi_.remove(ctx(), disk));  // Gone already.
 }
 
+TEST_F(ScsiSysfsTest, a_disk_that_has_come_in_the_place_of_another_is_not_deleted) {
+  const ScsiDevice disk = (*scsi_.devices(1))[0];
+  const std::string address = "class/scsi_device/3:0:0:1/device/";
+  std::filesystem::remove_all(tree_.path(address + "block/sdb"));
+  tree_.write(address + "block/sdx/dev", "65:112\n");
+  const Status refused = scsi_.remove(ctx(), disk);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), Errc::identity_mismatch);
+  EXPECT_EQ(read(address + "delete"), "");
+}
+
 TEST_F(ScsiSysfsTest, mounts_are_found_by_device_number) {
   tree_.write("proc/self/mountinfo",
               "36 35 8:16 / /srv/data rw,noatime master:1 - ext4 /dev/sdb rw\n"
