@@ -33,10 +33,13 @@ class LinuxHostTest : public testing::Test {
     return {.clock = clock_, .deadline = clock_.now() + time};
   }
 
+  // It appears whole, by its link, as the kernel's do.
   void make_connection() const {
-    const std::string connection = "class/iscsi_connection/connection1:0/";
-    tree_.write(connection + "persistent_address", "10.0.0.1\n");
-    tree_.write(connection + "persistent_port", "3260\n");
+    const std::string connection =
+        "devices/platform/host3/session1/connection1:0/iscsi_connection/connection1:0";
+    tree_.write(connection + "/persistent_address", "10.0.0.1\n");
+    tree_.write(connection + "/persistent_port", "3260\n");
+    tree_.link("../../" + connection, "class/iscsi_connection/connection1:0");
   }
 
   TempTree tree_{};
