@@ -190,6 +190,20 @@ Status switch_table(const std::string& uuid, std::uint32_t flags, std::uint16_t 
   return std::move(error).with("map " + uuid + " is left suspended").with(Outcome::unknown);
 }
 
+// Both on one worker: a table that was loaded and not switched to would stay for whoever resumes
+// the map next.
+Status change_table(const Ctx& ctx, const std::string& doing, const Map& map, Target target,
+                    std::uint32_t flags, std::uint16_t udev_flags) {
+  const auto change = [=, uuid = map.uuid, is_read_only = map.is_read_only]() -> Status {
+    {
+      const MutexLock lock(g_dm_mutex);
+      HAWSER_TRY(load(uuid, target, is_read_only));
+    }
+    return switch_table(uuid, flags, udev_flags);
+  };
+  return run_bounded(ctx, doing + " map " + map.uuid, change);
+}
+
 }  // namespace
 
 DeviceMapper::DeviceMapper() {
@@ -297,29 +311,17 @@ Status DeviceMapper::create(const Ctx& ctx, const Map& map) const {
 }
 
 Status DeviceMapper::reload(const Ctx& ctx, const Map& map, const MapTable& table) const {
-  {
-    const MutexLock lock(g_dm_mutex);
-    HAWSER_TRY(load(map.uuid,
-                    {.sectors = map.sectors, .type = kMultipath, .params = encode_table(table)},
-                    map.is_read_only));
-  }
-  constexpr std::uint16_t flags = kNoFallback | kNoPartitions | kOnlyPathsChanged;
-  return run_bounded(ctx, "reload map " + map.uuid,
-                     [uuid = map.uuid] { return switch_table(uuid, kNoFlush, flags); });
+  return change_table(ctx, "reload", map,
+                      {.sectors = map.sectors, .type = kMultipath, .params = encode_table(table)},
+                      kNoFlush, kNoFallback | kNoPartitions | kOnlyPathsChanged);
 }
 
 // Without the flag that only paths have changed: partitions and file systems care for the length.
 Status DeviceMapper::resize(const Ctx& ctx, const Map& map, const MapTable& table,
                             std::uint64_t sectors) const {
-  {
-    const MutexLock lock(g_dm_mutex);
-    HAWSER_TRY(load(map.uuid,
-                    {.sectors = sectors, .type = kMultipath, .params = encode_table(table)},
-                    map.is_read_only));
-  }
-  constexpr std::uint16_t flags = kNoFallback | kNoPartitions;
-  return run_bounded(ctx, "resize map " + map.uuid,
-                     [uuid = map.uuid] { return switch_table(uuid, kFlush, flags); });
+  return change_table(ctx, "resize", map,
+                      {.sectors = sectors, .type = kMultipath, .params = encode_table(table)},
+                      kFlush, kNoFallback | kNoPartitions);
 }
 
 Status DeviceMapper::resume(const Ctx& ctx, const std::string& uuid) const {
@@ -341,16 +343,10 @@ Status DeviceMapper::remove(const std::string& uuid, WhenOpen when_open) const {
 Status DeviceMapper::wipe(const Ctx& ctx, const std::string& uuid) const {
   HAWSER_TRY_ASSIGN(const std::optional<Map> map, find(uuid));
   if (!map) return ok();
-  {
-    const MutexLock lock(g_dm_mutex);
-    const std::uint64_t sectors = std::max<std::uint64_t>(map->sectors, 1);
-    const Status loaded = load(uuid, {.sectors = sectors, .type = "error"}, map->is_read_only);
-    if (is_absent(loaded)) return ok();
-    HAWSER_TRY(loaded);
-  }
-  constexpr std::uint16_t flags = kNoFallback | kNoPartitions | kOnlyPathsChanged | kNoPaths;
-  Status wiped =
-      run_bounded(ctx, "wipe map " + uuid, [uuid] { return switch_table(uuid, kNoFlush, flags); });
+  const std::uint64_t sectors = std::max<std::uint64_t>(map->sectors, 1);
+  const Status wiped =
+      change_table(ctx, "wipe", *map, {.sectors = sectors, .type = "error"}, kNoFlush,
+                   kNoFallback | kNoPartitions | kOnlyPathsChanged | kNoPaths);
   return is_absent(wiped) ? ok() : wiped;
 }
 
