@@ -312,6 +312,7 @@ Status Gatherer::first_good(const Ctx& ctx, const std::vector<LoggedPath>& paths
 // Takes back what bringing up this one path has done.
 Status Gatherer::discard(const Ctx& ctx, const LoggedPath& path) {
   HAWSER_TRY_ASSIGN(const LogState state, operation_.state());
+  HAWSER_TRY_ASSIGN(const std::vector<LogState> others, other_attachments(ctx, operation_));
   for (const SessionEntry& entry : state.sessions) {
     if (entry.key != path.key || entry.progress == Progress::ended) continue;
     for (const DeviceEntry& device : state.devices) {
@@ -320,9 +321,8 @@ Status Gatherer::discard(const Ctx& ctx, const LoggedPath& path) {
       HAWSER_TRY_ASSIGN(const std::vector<ScsiDevice> there,
                         operation_.host().devices(ctx, device.sid));
       for (const ScsiDevice& d : there) {
-        if (d.hctl.lun != device.lun) continue;
-        HAWSER_TRY_ASSIGN(const bool is_others, is_attached_by_another(ctx, operation_, d));
-        if (!is_others) HAWSER_TRY(remove_with_map(ctx, operation_, d));
+        if (d.hctl.lun != device.lun || any_names(others, d)) continue;
+        HAWSER_TRY(remove_with_map(ctx, operation_, d));
       }
       operation_.undone(step::kDevice, device.number);
     }

@@ -19,14 +19,20 @@ Result<std::vector<OtherLog>> other_logs(const Ctx& ctx, Operation& operation) {
   return logs;
 }
 
-Result<bool> is_attached_by_another(const Ctx& ctx, Operation& operation,
-                                    const ScsiDevice& device) {
+Result<std::vector<LogState>> other_attachments(const Ctx& ctx, Operation& operation) {
   HAWSER_TRY_ASSIGN(const std::string boot_id, operation.host().boot_id());
-  HAWSER_TRY_ASSIGN(const std::vector<OtherLog> logs, other_logs(ctx, operation));
-  return std::any_of(logs.begin(), logs.end(), [&](const OtherLog& log) {
-    return log.state && log.state->phase == Phase::attached && log.state->boot_id == boot_id &&
-           log.state->names(device);
-  });
+  HAWSER_TRY_ASSIGN(std::vector<OtherLog> logs, other_logs(ctx, operation));
+  std::vector<LogState> attachments;
+  for (OtherLog& log : logs) {
+    if (!log.state || log.state->phase != Phase::attached) continue;
+    if (log.state->boot_id == boot_id) attachments.push_back(*std::move(log.state));
+  }
+  return attachments;
+}
+
+bool any_names(const std::vector<LogState>& attachments, const ScsiDevice& device) {
+  return std::any_of(attachments.begin(), attachments.end(),
+                     [&](const LogState& attachment) { return attachment.names(device); });
 }
 
 }  // namespace hawser

@@ -14,11 +14,12 @@ struct OtherLog {
   Result<LogState> state;  // Error: corrupt. What it says nobody knows.
 };
 
-// Whether an attachment of this boot that is complete has the device, found or brought. It goes
-// with that one then, whoever brought it.
-Result<bool> is_attached_by_another(const Ctx& ctx, Operation& operation, const ScsiDevice& device);
-
 // The logs of all attachments but that of `operation`, of this boot and of others.
 Result<std::vector<OtherLog>> other_logs(const Ctx& ctx, Operation& operation);
+
+// The attachments of this boot that are complete, but that of `operation`. A device that one of
+// them has, found or brought, goes with that one, whoever brought it.
+Result<std::vector<LogState>> other_attachments(const Ctx& ctx, Operation& operation);
+bool any_names(const std::vector<LogState>& attachments, const ScsiDevice& device);
 
 }  // namespace hawser

@@ -154,14 +154,14 @@ Status announce_serial_names(const Ctx& ctx, Operation& operation) {
 Result<Footprint> own_footprint(const Ctx& ctx, Operation& operation, const LogState& state) {
   Host& host = operation.host();
   Footprint footprint;
+  HAWSER_TRY_ASSIGN(const std::vector<LogState> others, other_attachments(ctx, operation));
   std::vector<ScsiDevice> used;  // Also those that stay.
   for (const DeviceEntry& entry : state.devices) {
     if (entry.progress == Progress::ended) continue;
     HAWSER_TRY_ASSIGN(const std::vector<ScsiDevice> devices, host.devices(ctx, entry.sid));
     for (const ScsiDevice& device : devices) {
       if (device.hctl.lun != entry.lun) continue;
-      HAWSER_TRY_ASSIGN(const bool is_others, is_attached_by_another(ctx, operation, device));
-      if (is_others) continue;
+      if (any_names(others, device)) continue;
       used.push_back(device);
       if (!entry.existed) footprint.devices.push_back(device);
     }
