@@ -242,7 +242,7 @@ Result<std::optional<Attachment>> settle_the_past(const Ctx& ctx, Operation& ope
   HAWSER_TRY_ASSIGN(state, operation.state());
   operation.tell(Event::Level::warning, "attach.stale",
                  "an attachment in the log is gone from the kernel: attaching anew");
-  HAWSER_TRY(dismantle(ctx, operation, state));
+  HAWSER_TRY(dismantle(ctx, operation, state, Removal::if_unused));
   return std::optional<Attachment>{};
 }
 

@@ -31,12 +31,16 @@ class Detach {
     if (!state.lost_writes.empty()) {
       operation_.warn("flush.lost_before", "an earlier detach found: " + state.lost_writes);
     }
-    Status safe = secure(ctx, state, report);
-    if (!safe) return give_up(std::move(safe).error());
-    Status passed = pass_flush(state, report);
-    if (!passed) return std::move(passed).error().with(Outcome::unknown);
-    Result<std::vector<std::string>> left = dismantle(
-        options_.force && !state.is_forced ? ctx.within(ctx.left() / 2) : ctx, operation_, state);
+    Result<std::vector<std::string>> left = std::vector<std::string>{};
+    do {
+      Status safe = secure(ctx, state, report);
+      if (!safe) return give_up(std::move(safe).error());
+      Status passed = pass_flush(state, report);
+      if (!passed) return std::move(passed).error().with(Outcome::unknown);
+      const bool is_tried_first = options_.force && !state.is_forced;
+      left = dismantle(is_tried_first ? ctx.within(ctx.left() / 2) : ctx, operation_, state,
+                       Removal::if_closed);
+    } while (!left && is_opened(left.error(), state) && ctx.check());
     const bool goes_on = !left && options_.force && !state.is_forced && ctx.check();
     if (goes_on && !operation_.is_forgotten()) {
       left = go_on_by_force(ctx, state, std::move(left).error(), report);
@@ -84,6 +88,11 @@ class Detach {
     return blame_or_fail(expelled ? ok() : expelled.error(), report);
   }
 
+  // Since the flush, and whoever did may have written.
+  static bool is_opened(const Error& error, const LogState& state) {
+    return error.code() == Errc::busy && error.outcome() == Outcome::unchanged && !state.is_forced;
+  }
+
   Status blame_or_fail(Status right, DetachReport& report) {
     if (right || !options_.force || right.error().code() != Errc::data_at_risk) return right;
     take_the_blame(right.error(), report);
@@ -102,16 +111,18 @@ class Detach {
     take_the_blame(cause, report);
     Status passed = pass_flush(state, report);
     if (!passed) return std::move(passed).error().with(cause.outcome());
-    Result<std::vector<std::string>> left = dismantle(ctx, operation_, state);
+    Result<std::vector<std::string>> left = dismantle(ctx, operation_, state, Removal::if_closed);
     if (left || cause.outcome() == Outcome::unchanged) return left;
     return std::move(left).error().with(Outcome::unknown);
   }
 
   // From here on a recovery goes forward.
   Status pass_flush(LogState& state, const DetachReport& report) {
+    if (state.flushed && state.is_forced == report.data_at_risk) return ok();
     Fields fields;
     if (report.data_at_risk) fields["forced"] = "1";
     HAWSER_TRY(operation_.done(step::kFlush, 0, std::move(fields)));
+    state.flushed = true;
     state.is_forced = report.data_at_risk;
     return ok();
   }

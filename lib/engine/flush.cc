@@ -333,11 +333,14 @@ Status flush(const Ctx& ctx, Operation& operation, const LogState& state, const 
 }
 
 Status make_safe(const Ctx& ctx, Operation& operation, const LogState& state, Subject& subject) {
-  const Status unused = check_unused(ctx, operation, state, subject);
-  if (unused) {
+  Status unused = check_unused(ctx, operation, state, subject);
+  while (unused) {
     HAWSER_TRY(flush(ctx, operation, state, subject));
     // The kernel deletes a disk also when somebody has opened it meanwhile.
-    return subject.map ? ok() : check_unused(ctx, operation, state, subject);
+    HAWSER_TRY_ASSIGN(const bool stayed_unused,
+                      subject.map ? Result<bool>(true) : is_unused(ctx, operation, subject));
+    if (stayed_unused) return ok();
+    unused = check_unused(ctx, operation, state, subject);
   }
   if (unused.error().code() != Errc::busy) return unused;
   // It may be in use because somebody waits for data to be written that no path takes.

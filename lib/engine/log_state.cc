@@ -184,6 +184,8 @@ class Replayer {
         break;
       case RecordType::abort:
         state_.phase = state_.phase == Phase::detaching ? Phase::attached : Phase::idle;
+        state_.flushed = false;
+        state_.is_forced = false;
         break;
       case RecordType::note:
         if (record.step == step::kIdentity) {
@@ -212,8 +214,6 @@ class Replayer {
 void Replayer::begin(const Record& record, FieldReader& fields) {
   if (record.step == step::kDetach) {
     state_.phase = Phase::detaching;
-    state_.flushed = false;
-    state_.is_forced = false;
     return;
   }
   LogState fresh;

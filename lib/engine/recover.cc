@@ -7,7 +7,6 @@
 #include "engine/mend.h"
 #include "engine/path.h"
 #include "engine/sessions.h"
-#include "engine/take_down.h"
 
 namespace hawser {
 namespace {
@@ -52,7 +51,8 @@ Result<Recovered> recover_detach(const Ctx& ctx, Operation& operation, const Log
     HAWSER_TRY(operation.abort(step::kDetach));
     return Recovered::kept;
   }
-  HAWSER_TRY_ASSIGN(const std::vector<std::string> left, dismantle(ctx, operation, state));
+  HAWSER_TRY_ASSIGN(const std::vector<std::string> left,
+                    dismantle(ctx, operation, state, Removal::if_unused));
   if (left.empty()) return Recovered::completed;
   std::string text = "left behind by a forced detach: ";
   for (std::size_t i = 0; i < left.size(); ++i)
@@ -139,7 +139,7 @@ Status announce_wwid(Operation& operation) {
 }  // namespace
 
 Result<std::vector<std::string>> dismantle(const Ctx& ctx, Operation& operation,
-                                           const LogState& state) {
+                                           const LogState& state, Removal removal) {
   HAWSER_TRY_ASSIGN(const std::string boot_id, operation.host().boot_id());
   const bool is_this_boot = boot_id == state.boot_id;
   Status scanned;
@@ -152,8 +152,7 @@ Result<std::vector<std::string>> dismantle(const Ctx& ctx, Operation& operation,
     const Look look = [&](const Ctx& look_ctx) {
       return unit_footprint(look_ctx, operation, state);
     };
-    HAWSER_TRY(take_down(ctx, operation, look,
-                         state.is_forced ? Removal::by_force : Removal::if_unused,
+    HAWSER_TRY(take_down(ctx, operation, look, state.is_forced ? Removal::by_force : removal,
                          [&] { released = release_sessions(ctx, operation, state); }));
   }
   Status rest = is_this_boot ? undo_read_only(ctx, operation, state) : ok();

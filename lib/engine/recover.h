@@ -3,6 +3,7 @@
 #include "hawser/attachment.h"
 
 #include "engine/operation.h"
+#include "engine/take_down.h"
 
 namespace hawser {
 
@@ -17,11 +18,11 @@ Result<std::unique_ptr<Operation>> open_attached(const Ctx& ctx, const Environme
                                                  const std::string& id);
 
 // Takes everything of the attachment off the host and forgets it. The caller has seen to the data,
-// or, if the log says so, has given it up: then whatever can be removed is, and the rest is named
-// and stays in the log. Errors: unchanged if nothing was removed, such as busy; else
-// Outcome::unknown, and the log still says what is left.
+// or, if the log says so, has given it up: then it is done by force, whatever can be removed is,
+// and the rest is named and stays in the log. Errors: unchanged if nothing was removed, such as
+// busy; else Outcome::unknown, and the log still says what is left.
 Result<std::vector<std::string>> dismantle(const Ctx& ctx, Operation& operation,
-                                           const LogState& state);
+                                           const LogState& state, Removal removal);
 
 // See Client::recover().
 Result<RecoverReport> recover(const Ctx& ctx, const Environment& environment);

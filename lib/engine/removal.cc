@@ -162,7 +162,10 @@ class TakeDown {
   }
 
   Status remove_map(const Ctx& ctx, const std::string& uuid) {
-    if (removal_ == Removal::if_unused) return host().remove_map(ctx, uuid);
+    // One that came back is not what was handed out, and has nothing to lose.
+    const bool has_to_be_closed = removal_ == Removal::if_closed && removed_.empty();
+    if (has_to_be_closed) return host().remove_map_if_closed(ctx, uuid);
+    if (removal_ != Removal::by_force) return host().remove_map(ctx, uuid);
     const auto budget = std::min<std::chrono::nanoseconds>(kLetGoBudget, ctx.left() / 3);
     const Status gone = host().remove_map(ctx.within(budget), uuid);
     if (gone) return ok();
@@ -189,7 +192,7 @@ class TakeDown {
     multipathd_end_ = ctx.clock.now() + at_most(ctx, kMultipathdBudget);
     Status removed = run_all(ctx, host(), std::move(tasks));
     if (removed) return true;
-    if (removal_ == Removal::if_unused) return std::move(removed).error().with(Stage::remove);
+    if (removal_ != Removal::by_force) return std::move(removed).error().with(Stage::remove);
     HAWSER_TRY(ctx.check());
     for (const ScsiDevice& device : devices)
       left_.insert(device.name);  // Tried once; the logout may take them.
@@ -216,7 +219,7 @@ class TakeDown {
 
   // By force: a warning, unless the time is up.
   Status tolerate(Status status) {
-    if (status || removal_ == Removal::if_unused) return status;
+    if (status || removal_ != Removal::by_force) return status;
     operation_.warn("detach.left", status.error().message());
     return ok();
   }

@@ -328,6 +328,27 @@ Status check_done_with(const LogState& state, std::uint32_t sid,
   return ok();
 }
 
+// Something on a session that does not go with it; empty if there is nothing. A unit without a disk
+// that no scan of ours has brought is a tape, or a disk that somebody's scan is about to bring.
+std::string others_on(const LogState& state, std::uint32_t sid,
+                      const std::vector<ScsiDevice>& devices, const std::vector<Hctl>& units) {
+  // What could not be deleted, or came back, goes with the session.
+  const bool goes_forward = state.phase == Phase::detaching && state.flushed;
+  for (const ScsiDevice& device : devices) {
+    if (!goes_forward || !same_unit(device.identity, state.identity)) return device.name;
+  }
+  for (const Hctl& unit : units) {
+    const bool is_disk = std::any_of(devices.begin(), devices.end(),
+                                     [&](const ScsiDevice& device) { return device.hctl == unit; });
+    const bool is_brought =
+        std::any_of(state.devices.begin(), state.devices.end(), [&](const DeviceEntry& entry) {
+          return entry.sid == sid && entry.lun == unit.lun && !entry.existed;
+        });
+    if (!is_disk && !is_brought) return "unit " + to_string(unit);
+  }
+  return {};
+}
+
 // `until_ms` is how long to wait for others who have only announced that they want it.
 Result<Verdict> judge(const Ctx& ctx, Operation& operation, const SessionEntry& entry,
                       const Sight& sight, std::int64_t until_ms) {
@@ -341,20 +362,18 @@ Result<Verdict> judge(const Ctx& ctx, Operation& operation, const SessionEntry& 
   const bool is_settled = any_settled(uses) || operation.host().uptime_ms() >= until_ms;
   if (!uses.empty() && !is_settled) return Verdict::wait;
   HAWSER_TRY_ASSIGN(const LogState state, operation.state());
-  HAWSER_TRY_ASSIGN(std::vector<ScsiDevice> devices, operation.host().devices(ctx, session->sid));
+  HAWSER_TRY_ASSIGN(const std::vector<ScsiDevice> devices,
+                    operation.host().devices(ctx, session->sid));
   if (!uses.empty()) {
     HAWSER_TRY(check_done_with(state, session->sid, devices));
     return Verdict::leave;
   }
-  if (state.phase == Phase::detaching && state.flushed) {
-    // What could not be deleted, or came back, goes with the session.
-    std::erase_if(devices,
-                  [&](const ScsiDevice& d) { return same_unit(d.identity, state.identity); });
-  }
-  if (devices.empty()) return Verdict::log_out;
+  HAWSER_TRY_ASSIGN(const std::vector<Hctl> units, operation.host().units(ctx, session->sid));
+  const std::string others = others_on(state, session->sid, devices, units);
+  if (others.empty()) return Verdict::log_out;
   operation.warn("logout.in_use", "session " + std::to_string(session->sid) + " (" +
-                                      to_string(entry.key) + ") stays: it has " +
-                                      devices.front().name + " besides");
+                                      to_string(entry.key) + ") stays: it has " + others +
+                                      " besides");
   return Verdict::leave;
 }
 

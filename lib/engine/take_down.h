@@ -34,7 +34,8 @@ Result<Footprint> unit_footprint(const Ctx& ctx, Operation& operation, const Log
 using Look = std::function<Result<Footprint>(const Ctx&)>;
 
 enum class Removal {
-  if_unused,  // A map that is open is waited for, and then refused.
+  if_closed,  // A map that is open is refused at once: whoever has it open may have written.
+  if_unused,  // It is waited for, and then refused.
   by_force,   // Whoever has it open, or is stuck on it, gets errors; what fails is a warning.
 };
 

@@ -130,6 +130,9 @@ class Host {
   // The disks of a session. Devices that vanish while we look are left out.
   virtual Result<std::vector<ScsiDevice>> devices(const Ctx& ctx, std::uint32_t sid) = 0;
 
+  // The addresses of all that the session has, also of what is no disk, or has none yet.
+  virtual Result<std::vector<Hctl>> units(const Ctx& ctx, std::uint32_t sid) = 0;
+
   // The disk of this number, whatever it belongs to: one that is no iSCSI session's has a sid of 0
   // and no identity. nullopt if there is none.
   virtual Result<std::optional<ScsiDevice>> find_device(const Ctx& ctx, const DevT& dev) = 0;
@@ -184,6 +187,9 @@ class Host {
   // Removes by uuid; a map that is not there is success. One that is open is waited for.
   // Errors: busy (it was open until the deadline; nothing has changed).
   virtual Status remove_map(const Ctx& ctx, const std::string& uuid) = 0;
+
+  // The same, but one that is open is refused at once.
+  virtual Status remove_map_if_closed(const Ctx& ctx, const std::string& uuid) = 0;
 
   // Removes the map, or has the kernel do it when the last opener closes it; find_map() shows it as
   // closing until then.

@@ -239,6 +239,11 @@ Result<std::vector<ScsiDevice>> LinuxHost::devices(const Ctx& ctx, std::uint32_t
   return scsi_.devices(sid);
 }
 
+Result<std::vector<Hctl>> LinuxHost::units(const Ctx& ctx, std::uint32_t sid) {
+  HAWSER_TRY(ctx.check());
+  return scsi_.units(sid);
+}
+
 Result<std::optional<ScsiDevice>> LinuxHost::find_device(const Ctx& ctx, const DevT& dev) {
   HAWSER_TRY(ctx.check());
   return scsi_.find(dev);

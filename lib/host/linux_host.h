@@ -46,6 +46,7 @@ class LinuxHost final : public Host {
   Status scan(const Ctx& ctx, const Session& session, std::uint32_t lun) override;
   Status finish_scan(const Ctx& ctx, const Session& session, std::uint32_t lun) override;
   Result<std::vector<ScsiDevice>> devices(const Ctx& ctx, std::uint32_t sid) override;
+  Result<std::vector<Hctl>> units(const Ctx& ctx, std::uint32_t sid) override;
   Result<std::optional<ScsiDevice>> find_device(const Ctx& ctx, const DevT& dev) override;
   Result<ScsiDevice> wait_for_device(const Ctx& ctx, const Session& session,
                                      std::uint32_t lun) override;
@@ -63,6 +64,7 @@ class LinuxHost final : public Host {
                     std::uint64_t sectors) override;
   Status resume_map(const Ctx& ctx, const std::string& uuid) override;
   Status remove_map(const Ctx& ctx, const std::string& uuid) override;
+  Status remove_map_if_closed(const Ctx& ctx, const std::string& uuid) override;
   Status remove_map_when_closed(const Ctx& ctx, const std::string& uuid) override;
   Status wipe_map(const Ctx& ctx, const std::string& uuid) override;
   Status reinstate_path(const Ctx& ctx, const std::string& uuid, const DevT& dev) override;

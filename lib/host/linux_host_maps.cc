@@ -71,6 +71,11 @@ Status LinuxHost::remove_map(const Ctx& ctx, const std::string& uuid) {
   return Error(Errc::busy, "map " + uuid + " stayed open until the deadline").with(Stage::map);
 }
 
+Status LinuxHost::remove_map_if_closed(const Ctx& ctx, const std::string& uuid) {
+  HAWSER_TRY(ctx.check());
+  return dm_.remove(uuid);
+}
+
 Status LinuxHost::remove_map_when_closed(const Ctx& ctx, const std::string& uuid) {
   HAWSER_TRY(ctx.check());
   return dm_.remove(uuid, WhenOpen::defer);

@@ -28,21 +28,28 @@ void take_page(const Result<std::string>& bytes, Page (*decode)(std::string_view
 
 }  // namespace
 
-Result<std::vector<ScsiDevice>> ScsiSysfs::devices(std::uint32_t sid) const {
+Result<std::vector<Hctl>> ScsiSysfs::units(std::uint32_t sid) const {
   // .../sessionN/targetH:C:T/H:C:T:L
   const std::string session = "class/iscsi_session/session" + std::to_string(sid) + "/device";
-  HAWSER_TRY_ASSIGN(const std::vector<std::string> entries, sysfs_.list(session));
-  std::vector<ScsiDevice> devices;
-  for (const std::string& target : entries) {
+  HAWSER_TRY_ASSIGN(const std::vector<std::string> targets, sysfs_.list(session));
+  std::vector<Hctl> units;
+  for (const std::string& target : targets) {
     if (!target.starts_with("target")) continue;
-    const std::string dir = session + "/" + target;
-    HAWSER_TRY_ASSIGN(const std::vector<std::string> units, sysfs_.list(dir));
-    for (const std::string& unit : units) {
-      const std::optional<Hctl> hctl = parse_hctl(unit);
-      if (!hctl) continue;  // Attributes of the target itself.
-      HAWSER_TRY_ASSIGN(std::optional<ScsiDevice> device, read(dir + "/" + unit + "/", *hctl, sid));
-      if (device) devices.push_back(*std::move(device));
+    HAWSER_TRY_ASSIGN(const std::vector<std::string> entries, sysfs_.list(session + "/" + target));
+    for (const std::string& entry : entries) {
+      // What is no address is an attribute of the target itself.
+      if (const std::optional<Hctl> hctl = parse_hctl(entry)) units.push_back(*hctl);
     }
+  }
+  return units;
+}
+
+Result<std::vector<ScsiDevice>> ScsiSysfs::devices(std::uint32_t sid) const {
+  HAWSER_TRY_ASSIGN(const std::vector<Hctl> units, this->units(sid));
+  std::vector<ScsiDevice> devices;
+  for (const Hctl& unit : units) {
+    HAWSER_TRY_ASSIGN(std::optional<ScsiDevice> device, this->device(unit, sid));
+    if (device) devices.push_back(*std::move(device));
   }
   return devices;
 }

@@ -19,6 +19,9 @@ class ScsiSysfs {
   // `sysfs` outlives this object.
   explicit ScsiSysfs(const Sysfs& sysfs) : sysfs_(sysfs) {}
 
+  // All that a session has: disks, also those that are coming or going, and other units.
+  Result<std::vector<Hctl>> units(std::uint32_t sid) const;
+
   // The disks of a session. One that vanishes while it is read is left out.
   Result<std::vector<ScsiDevice>> devices(std::uint32_t sid) const;
 

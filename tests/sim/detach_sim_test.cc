@@ -188,6 +188,40 @@ TEST(DetachSimTest, a_bare_disk_that_is_opened_while_it_is_flushed_stays) {
   EXPECT_TRUE(world.devices.contains(disk));
 }
 
+// What somebody writes who opens it between flush and removal is in no flush yet when he closes it.
+TEST(DetachSimTest, what_is_written_after_the_flush_is_flushed_again) {
+  for (const Multipath multipath : {Multipath::required, Multipath::off}) {
+    SimWorld world = sim_world();
+    attach_in_good_weather(world, sim_spec(1), {.multipath = multipath});
+    const std::string node = multipath == Multipath::off ? world.devices.begin()->first : "dm-0";
+    world.opened_after_flush = {node};
+    world.closes_ms = {{node, world.uptime_ms + 5000}};
+
+    detach_in_good_weather(world, attachment_id(sim_spec(1)));
+
+    EXPECT_TRUE(world.closes_ms.empty());
+    EXPECT_TRUE(world.devices.empty());
+    EXPECT_TRUE(world.dirty.empty());
+    EXPECT_EQ(world.flushes, 2u);
+  }
+}
+
+// Keeps: D8
+TEST(DetachSimTest, a_session_that_has_a_unit_without_a_disk_besides_stays) {
+  SimWorld world = sim_world();
+  attach_in_good_weather(world, sim_spec(1), {});
+  const std::uint32_t sid = world.sessions.begin()->first;
+  world.tapes = {{sid, 7}};
+
+  const Result<DetachReport> done = detach_once(world, attachment_id(sim_spec(1)));
+
+  ASSERT_TRUE(done) << done.error().message();
+  EXPECT_TRUE(world.sessions.contains(sid));
+  EXPECT_TRUE(world.devices.empty());
+  ASSERT_EQ(done->warnings.size(), 1u);
+  EXPECT_NE(done->warnings.front().find("unit "), std::string::npos) << done->warnings.front();
+}
+
 void cut_all_paths(SimWorld& world) {
   for (const auto& [sid, session] : world.sessions)
     world.dead_portals.insert(session.address);

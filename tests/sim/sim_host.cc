@@ -304,6 +304,17 @@ Result<std::vector<ScsiDevice>> SimHost::devices(const Ctx& ctx, std::uint32_t s
   return devices;
 }
 
+Result<std::vector<Hctl>> SimHost::units(const Ctx& ctx, std::uint32_t sid) {
+  HAWSER_TRY_ASSIGN(const std::vector<ScsiDevice> disks, devices(ctx, sid));
+  std::vector<Hctl> units;
+  for (const ScsiDevice& disk : disks)
+    units.push_back(disk.hctl);
+  const auto [first, last] = world_.tapes.equal_range(sid);
+  for (auto tape = first; tape != last; ++tape)
+    units.push_back({.host = world_.sessions.at(sid).host_no, .lun = tape->second});
+  return units;
+}
+
 Result<ScsiDevice> SimHost::wait_for_device(const Ctx& ctx, const Session& session,
                                             std::uint32_t lun) {
   HAWSER_TRY_ASSIGN(const std::vector<ScsiDevice> found, devices(ctx, session.sid));

@@ -146,8 +146,18 @@ Status SimHost::remove_map(const Ctx& ctx, const std::string& uuid) {
     return map == world_.maps.end() || !is_open(node_of(map->second));
   };
   wait(ctx, is_closed);
-  if (!is_closed()) {
-    HAWSER_TRY(check_stop(ctx));
+  if (!is_closed()) HAWSER_TRY(check_stop(ctx));
+  return remove_closed(uuid);
+}
+
+Status SimHost::remove_map_if_closed(const Ctx& ctx, const std::string& uuid) {
+  HAWSER_TRY(enter(ctx));
+  return remove_closed(uuid);
+}
+
+Status SimHost::remove_closed(const std::string& uuid) {
+  const auto map = world_.maps.find(uuid);
+  if (map != world_.maps.end() && is_open(node_of(map->second))) {
     return Error(Errc::busy, "map is open");
   }
   return change([&]() -> Status {
@@ -315,7 +325,11 @@ Status SimHost::flush(const Ctx& ctx, const std::string& device) {
     world_.dirty.erase(unit);
     world_.flushed_ms[unit] = world_.uptime_ms;
     world_.flushed_nodes.insert(device);
-    if (world_.opened_after_flush.contains(device)) world_.open_nodes.insert(device);
+    ++world_.flushes;
+    if (world_.opened_after_flush.erase(device) > 0) {
+      world_.open_nodes.insert(device);
+      if (world_.closes_ms.contains(device)) world_.dirty.insert(unit);
+    }
     return tell_lost(unit);
   });
 }

@@ -66,6 +66,7 @@ struct SimWorld {
   std::vector<SimLogin> logins_in_flight{};
   std::vector<SimScan> scans_in_flight{};
   std::map<std::string, ScsiDevice> devices{};
+  std::multimap<std::uint32_t, std::uint64_t> tapes{};  // Session: LUN.
   std::map<std::string, Map> maps{};
   std::set<std::string> wwids{};
   std::set<std::string> node_records{};
@@ -90,7 +91,10 @@ struct SimWorld {
   unsigned portal_changes = 0;                         // How often a portal died or came back.
   std::map<std::string, std::int64_t> flushed_ms{};    // Unit: uptime of the last good flush.
   std::set<std::string> flushed_nodes{};
+  unsigned flushes = 0;
   std::set<std::string> opened_after_flush{};  // Nodes that somebody opens as soon as he can.
+  // Node: uptime at which he closes it again. What he wrote is in the target's volatile cache then.
+  std::map<std::string, std::int64_t> closes_ms{};
 
   // --- what makes a detach hard; nodes are "dm-0" or the name of a device ---
   std::int64_t portals_back_ms = 0;     // Uptime at which the dead portals answer again; 0: never.
@@ -125,6 +129,9 @@ struct SimWorld {
     clock.advance(time);
     uptime_ms += time.count();
     if (portals_back_ms != 0 && uptime_ms >= portals_back_ms) dead_portals.clear();
+    std::erase_if(closes_ms, [this](const auto& closing) {
+      return closing.second <= uptime_ms && open_nodes.erase(closing.first) > 0;
+    });
     end_logins();
     end_scans();
   }
@@ -136,6 +143,8 @@ struct SimWorld {
       next = std::min(next, login.ends_ms);
     for (const SimScan& scan : scans_in_flight)
       next = std::min(next, scan.ends_ms);
+    for (const auto& [node, ms] : closes_ms)
+      if (ms > uptime_ms) next = std::min(next, ms);
     if (udev_back_ms > uptime_ms) next = std::min(next, udev_back_ms);
     if (portals_back_ms > uptime_ms) next = std::min(next, portals_back_ms);
     return next;
