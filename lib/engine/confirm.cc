@@ -16,23 +16,50 @@ using namespace std::chrono_literals;
 // A path that takes longer to say what it is, is taken to be lost for now.
 constexpr auto kConfirmBudget = 3s;
 
-struct Changed {
+struct Confirmed {
+  std::vector<ScsiDevice> changed{};  // Another unit now than the log says.
+  std::vector<DevT> good{};           // These have answered, and are what was attached.
+};
+
+struct Confirming {
   Mutex mutex{};
-  std::vector<ScsiDevice> devices HAWSER_GUARDED_BY(mutex){};
+  Confirmed confirmed HAWSER_GUARDED_BY(mutex){};
 };
 
 void confirm_one(const Ctx& ctx, Host& host, const Identity& expected, const ScsiDevice& device,
-                 Changed& changed) {
+                 Confirming& confirming) {
   Result<std::optional<ScsiDevice>> now = std::optional(device);
   // One that was lost when the caller looked may be back.
   if (device.state != "running") now = host.find_device(ctx, device.dev);
   if (!now || !*now) return;
-  if ((*now)->state == "running") (void)host.rescan(ctx, **now);
+  const bool answers = (*now)->state == "running" && host.rescan(ctx, **now);
   now = host.find_device(ctx, device.dev);
   if (!now || !*now || (*now)->identity.empty()) return;
-  if (same_unit((*now)->identity, expected)) return;
-  const MutexLock lock(changed.mutex);
-  changed.devices.push_back(**now);
+  const bool is_right = same_unit((*now)->identity, expected);
+  // One that takes no reads was not asked to.
+  const bool is_good = is_right && answers && (*now)->takes_reads() && (*now)->sectors > 0;
+  const MutexLock lock(confirming.mutex);
+  if (!is_right) confirming.confirmed.changed.push_back(**now);
+  if (is_good) confirming.confirmed.good.push_back((*now)->dev);
+}
+
+// Has the kernel read anew what the devices say they are, side by side. A path that does not answer
+// is what it was known as: nothing gets through it, until it is back.
+Result<Confirmed> confirm(const Ctx& ctx, Operation& operation, const LogState& state,
+                          const std::vector<ScsiDevice>& devices) {
+  if (state.identity.empty()) return Confirmed{};
+  Confirming confirming;
+  std::vector<std::function<Status(const Ctx&)>> tasks;
+  for (const ScsiDevice& device : devices) {
+    tasks.emplace_back([&operation, &state, &confirming, device](const Ctx& task_ctx) {
+      confirm_one(task_ctx.within(kConfirmBudget), operation.host(), state.identity, device,
+                  confirming);
+      return ok();
+    });
+  }
+  HAWSER_TRY(run_all(ctx, operation.host(), std::move(tasks)));
+  const MutexLock lock(confirming.mutex);
+  return confirming.confirmed;
 }
 
 std::string name_changed(const std::vector<ScsiDevice>& devices, const LogState& state) {
@@ -65,24 +92,6 @@ Result<std::vector<std::uint32_t>> announce(Operation& operation,
 
 }  // namespace
 
-Result<std::vector<ScsiDevice>> changed_devices(const Ctx& ctx, Operation& operation,
-                                                const LogState& state,
-                                                const std::vector<ScsiDevice>& devices) {
-  if (state.identity.empty()) return std::vector<ScsiDevice>{};
-  Changed changed;
-  std::vector<std::function<Status(const Ctx&)>> tasks;
-  for (const ScsiDevice& device : devices) {
-    tasks.emplace_back([&operation, &state, &changed, device](const Ctx& task_ctx) {
-      confirm_one(task_ctx.within(kConfirmBudget), operation.host(), state.identity, device,
-                  changed);
-      return ok();
-    });
-  }
-  HAWSER_TRY(run_all(ctx, operation.host(), std::move(tasks)));
-  const MutexLock lock(changed.mutex);
-  return changed.devices;
-}
-
 Status confirm_attached(const Ctx& ctx, Operation& operation, const LogState& state,
                         const std::string& expected_wwid) {
   if (!expected_wwid.empty() && !matches_wwid(state.identity, expected_wwid)) {
@@ -92,10 +101,9 @@ Status confirm_attached(const Ctx& ctx, Operation& operation, const LogState& st
         .with(Stage::identify);
   }
   HAWSER_TRY_ASSIGN(const Footprint footprint, unit_footprint(ctx, operation, state));
-  HAWSER_TRY_ASSIGN(const std::vector<ScsiDevice> changed,
-                    changed_devices(ctx, operation, state, footprint.devices));
-  if (changed.empty()) return ok();
-  return Error(Errc::identity_mismatch, name_changed(changed, state) + "; detach " +
+  HAWSER_TRY_ASSIGN(const Confirmed confirmed, confirm(ctx, operation, state, footprint.devices));
+  if (confirmed.changed.empty()) return ok();
+  return Error(Errc::identity_mismatch, name_changed(confirmed.changed, state) + "; detach " +
                                             operation.id() + " before the volume is used again")
       .with(Stage::identify);
 }
@@ -110,24 +118,24 @@ Status check_bare_disk(const Ctx& ctx, Operation& operation, const LogState& sta
              entry.lun == device.hctl.lun;
     });
   });
-  HAWSER_TRY_ASSIGN(const std::vector<ScsiDevice> changed,
-                    changed_devices(ctx, operation, state, devices));
-  if (changed.empty()) return ok();
-  return Error(Errc::data_at_risk,
-               name_changed(changed, state) + ", and what was not written yet can go nowhere")
+  HAWSER_TRY_ASSIGN(const Confirmed confirmed, confirm(ctx, operation, state, devices));
+  if (confirmed.changed.empty()) return ok();
+  return Error(Errc::data_at_risk, name_changed(confirmed.changed, state) +
+                                       ", and what was not written yet can go nowhere")
       .with(Stage::identify);
 }
 
-Result<bool> expel_changed(const Ctx& ctx, Operation& operation, const LogState& state,
-                           const Map& map, const std::vector<ScsiDevice>& devices, bool force) {
+Result<PathCheck> expel_changed(const Ctx& ctx, Operation& operation, const LogState& state,
+                                const Map& map, const std::vector<ScsiDevice>& devices,
+                                bool force) {
   Host& host = operation.host();
   std::vector<ScsiDevice> members;
   for (const ScsiDevice& device : devices) {
     if (map.has_path(device.dev)) members.push_back(device);
   }
-  HAWSER_TRY_ASSIGN(const std::vector<ScsiDevice> changed,
-                    changed_devices(ctx, operation, state, members));
-  if (changed.empty()) return false;
+  HAWSER_TRY_ASSIGN(Confirmed confirmed, confirm(ctx, operation, state, members));
+  const std::vector<ScsiDevice>& changed = confirmed.changed;
+  if (changed.empty()) return PathCheck{.good = std::move(confirmed.good)};
 
   const std::string what = name_changed(changed, state);
   const bool is_usable = std::any_of(map.paths.begin(), map.paths.end(), [&](const auto& path) {
@@ -155,7 +163,7 @@ Result<bool> expel_changed(const Ctx& ctx, Operation& operation, const LogState&
   };
   Status expelled = expel();
   if (!expelled) return std::move(expelled).error().with(Outcome::unknown);
-  return true;
+  return PathCheck{.has_expelled = true, .good = std::move(confirmed.good)};
 }
 
 }  // namespace hawser

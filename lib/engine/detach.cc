@@ -83,7 +83,7 @@ class Detach {
   Status check_paths(const Ctx& ctx, const LogState& state, const Subject& subject,
                      DetachReport& report) {
     if (!subject.map) return ok();
-    const Result<bool> expelled =
+    const Result<PathCheck> expelled =
         expel_changed(ctx, operation_, state, *subject.map, subject.devices, true);
     return blame_or_fail(expelled ? ok() : expelled.error(), report);
   }

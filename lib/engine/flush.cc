@@ -129,18 +129,28 @@ Status prove_a_path(const Ctx& ctx, Operation& operation, const LogState& state,
   return ok();
 }
 
-// What is written must not go to a unit that has taken the place of ours. False if a path to
-// one was taken out of the map.
-Result<bool> check_units(const Ctx& ctx, Operation& operation, const LogState& state,
-                         const Subject& subject) {
+// What is written must not go to a unit that has taken the place of ours: a path to one is taken
+// out of the map.
+Result<PathCheck> check_units(const Ctx& ctx, Operation& operation, const LogState& state,
+                              const Subject& subject) {
   HAWSER_TRY(check_bare_disk(ctx, operation, state));
-  if (!subject.map) return true;
+  if (!subject.map) return PathCheck{};
   HAWSER_TRY_ASSIGN(const std::optional<Map> map,
                     operation.host().find_map(ctx, subject.map->uuid));
-  if (!map) return true;
-  HAWSER_TRY_ASSIGN(const bool has_expelled,
-                    expel_changed(ctx, operation, state, *map, subject.devices, false));
-  return !has_expelled;
+  if (!map) return PathCheck{};
+  return expel_changed(ctx, operation, state, *map, subject.devices, false);
+}
+
+// Whether a path that has just answered is one that the map sends I/O through.
+bool has_good_path(const Ctx& ctx, Operation& operation, const Subject& subject,
+                   const PathCheck& check) {
+  if (!subject.map || check.good.empty()) return false;
+  const Result<std::optional<Map>> map = operation.host().find_map(ctx, subject.map->uuid);
+  if (!map || !*map) return false;
+  return std::any_of((*map)->paths.begin(), (*map)->paths.end(), [&](const MapPathStatus& path) {
+    return path.is_active &&
+           std::find(check.good.begin(), check.good.end(), path.dev) != check.good.end();
+  });
 }
 
 // What was handed out has to take what was written: the map, or a disk, also if multipathd has made
@@ -303,15 +313,20 @@ Status flush(const Ctx& ctx, Operation& operation, const LogState& state, const 
   operation.tell(Event::Level::info, "flush.start", "flushing " + nodes);
   Backoff backoff(std::hash<std::string>{}(operation.id()) ^
                   static_cast<std::size_t>(operation.host().uptime_ms()));
+  // A look at what the paths lead to mostly shows one that answers, too.
+  HAWSER_TRY_ASSIGN(PathCheck check, check_units(ctx, operation, state, subject));
+  bool is_ready = has_good_path(ctx, operation, subject, check);
   for (unsigned tries = 1;; ++tries) {
-    Status done = prove_a_path(ctx, operation, state, subject);
+    Status done = is_ready ? ok() : prove_a_path(ctx, operation, state, subject);
     const std::string doing = (done ? "flush of " + nodes : "no path of " + nodes + " answers") +
                               (tries > 1 ? ", after " + std::to_string(tries) + " tries" : "");
     if (done) {
-      // A path may be back that nobody could ask before. If it was the one that was proven, there
-      // has to be another.
-      HAWSER_TRY_ASSIGN(const bool are_right, check_units(ctx, operation, state, subject));
-      if (!are_right) continue;
+      if (!std::exchange(is_ready, false)) {
+        // A path may be back that nobody could ask before. If it was the one that was proven, there
+        // has to be another.
+        HAWSER_TRY_ASSIGN(check, check_units(ctx, operation, state, subject));
+        if (check.has_expelled) continue;
+      }
       done = flush_nodes(ctx, operation, state, subject);
     } else if (ctx.check() && is_written(ctx, operation, state, subject)) {
       done = ask_for_lost_writes(ctx, operation, subject, done.error());

@@ -295,8 +295,16 @@ Result<Path> bring_up_again(const Ctx& ctx, Operation& operation, Path path) {
   return path;
 }
 
+namespace {
+
+bool is_under_way(const DeviceEntry& scan) {
+  return scan.progress == Progress::intended && !scan.existed;
+}
+
+}  // namespace
+
 Status finish_scan(const Ctx& ctx, Operation& operation, const DeviceEntry& entry) {
-  if (entry.progress != Progress::intended || entry.existed) return ok();
+  if (!is_under_way(entry)) return ok();
   Host& host = operation.host();
   HAWSER_TRY_ASSIGN(const std::optional<Session> session, host.session(ctx, entry.sid));
   Fields fields;
@@ -317,6 +325,7 @@ Status finish_scans(const Ctx& ctx, Operation& operation) {
   HAWSER_TRY_ASSIGN(const LogState state, operation.state());
   std::vector<std::function<Status(const Ctx&)>> tasks;
   for (const DeviceEntry& entry : state.devices) {
+    if (!is_under_way(entry)) continue;
     tasks.emplace_back([&operation, &entry](const Ctx& task_ctx) {
       return finish_scan(task_ctx, operation, entry);
     });

@@ -160,15 +160,10 @@ Result<bool> LinuxHost::login_in_flight(const Ctx& ctx, const std::string& targe
 }
 
 Status LinuxHost::logout(const Ctx& ctx, std::uint32_t sid) {
-  const auto is_gone = [&]() -> Result<bool> {
-    HAWSER_TRY_ASSIGN(const std::vector<std::string> there,
-                      sysfs_.list("class/iscsi_session/session" + std::to_string(sid)));
-    return there.empty();
-  };
+  const auto is_gone = [&]() -> Result<bool> { return !iscsi_.exists(sid); };
   const Ctx asking_ctx = ctx.within(kTakeOverBudget);
   for (;;) {
-    HAWSER_TRY_ASSIGN(const bool gone, is_gone());
-    if (gone) return ok();
+    if (!iscsi_.exists(sid)) return ok();
     Status out = iscsid_.logout(ctx, sid);
     if (out) return wait_until(ctx, UdevMonitor::Source::kernel, kDeviceTick, is_gone);
     if (!will_know_it(out.error())) return out;

@@ -242,6 +242,48 @@ TEST(JoinSimTest, a_running_multipathd_is_left_to_reinstate_a_path) {
   EXPECT_EQ(active_paths(start.world), 1u);
 }
 
+// A stranger's disk that a dead join has brought may be somebody's by now, and multipathd may have
+// put it into our map all the same: it leaves the map, and stays.
+// Keeps: D10
+TEST(JoinSimTest, a_disk_that_another_has_attached_leaves_the_map_and_stays) {
+  const Degraded start = with_a_stranger_behind_the_late_portal();
+  VolumeSpec next = start.spec;
+  next.paths.resize(1);  // The stranger's.
+  int brought = 0;
+  Choices choices;
+  while (choices.next_run()) {
+    SimWorld world = start.world;
+    Faults faults(choices, 1);
+    try {
+      SimProcess dying(world, faults);
+      (void)join_now(dying, start);
+      continue;
+    } catch (const SimCrash&) {
+    }
+    const auto disk = std::find_if(world.devices.begin(), world.devices.end(), [](const auto& one) {
+      return one.second.identity == sim_identity("stranger");
+    });
+    if (disk == world.devices.end()) continue;
+    ++brought;
+    const std::string name = disk->first;
+    const DevT dev = disk->second.dev;
+    attach_in_good_weather(world, next, {.multipath = Multipath::off});
+    const std::string uuid = "mpath-" + wwid_of(sim_identity(kUnit));
+    Map& map = world.maps.at(uuid);
+    map.table = with_path(map.table, dev);
+    map.paths.push_back({.dev = dev, .is_active = true});
+
+    EXPECT_TRUE(recover_in_good_weather(world, id_of(start)));
+
+    EXPECT_TRUE(world.devices.contains(name));
+    EXPECT_FALSE(world.maps.at(uuid).has_path(dev));
+    detach_in_good_weather(world, attachment_id(next));
+    detach_in_good_weather(world, id_of(start));
+    EXPECT_EQ(world.picture(), start.before.picture());
+  }
+  EXPECT_GT(brought, 3);
+}
+
 TEST(JoinSimTest, what_is_not_attached_cannot_be_joined) {
   Degraded start = with_a_late_portal(2);
   SimWorld world = start.before;

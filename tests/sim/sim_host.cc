@@ -335,6 +335,7 @@ Status SimHost::rescan(const Ctx& ctx, const ScsiDevice& device) {
     if (unit.empty()) return Error(Errc::io, device.name + " does not answer");
     known->second.identity = sim_identity(unit);
     known->second.sectors = world_.sectors_of(unit);
+    proven_ = world_.portal_changes;
     return ok();
   });
 }

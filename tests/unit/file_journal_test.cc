@@ -244,5 +244,23 @@ TEST_F(FileJournalTest, named_locks_exclude_each_other_and_leave_one_file) {
   EXPECT_TRUE(journal->list()->empty());
 }
 
+TEST_F(FileJournalTest, a_wait_for_a_lock_that_is_cancelled_has_changed_nothing) {
+  const auto journal = this->journal();
+  const auto held = journal->lock(ctx(), "session a");
+  ASSERT_TRUE(held);
+  std::stop_source stop;
+  std::thread canceller([&] {
+    std::this_thread::sleep_for(100ms);  // The wait has begun by then, mostly.
+    stop.request_stop();
+  });
+  Ctx cancelled = ctx();
+  cancelled.stop = stop.get_token();
+  const auto lock = journal->lock(cancelled, "session a");
+  canceller.join();
+  ASSERT_FALSE(lock);
+  EXPECT_EQ(lock.error().code(), Errc::cancelled);
+  EXPECT_EQ(lock.error().outcome(), Outcome::unchanged);
+}
+
 }  // namespace
 }  // namespace hawser

@@ -1,3 +1,5 @@
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -65,6 +67,27 @@ TEST_F(MultipathdTest, broken_answers_are_refused) {
     ASSERT_FALSE(answer);
     EXPECT_EQ(answer.error().code(), Errc::protocol);
   }
+}
+
+// It runs all the same, and may make a map of what it is not asked about.
+TEST_F(MultipathdTest, one_with_a_full_backlog_is_busy_and_not_absent) {
+  const UniqueFd listening(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address{.sun_family = AF_UNIX, .sun_path = {}};
+  path_.copy(address.sun_path, sizeof address.sun_path - 1);
+  const auto* where = reinterpret_cast<const sockaddr*>(&address);
+  ASSERT_EQ(::bind(listening.get(), where, sizeof address), 0);
+  ASSERT_EQ(::listen(listening.get(), 0), 0);
+  std::vector<UniqueFd> callers;
+  do {
+    ASSERT_LT(callers.size(), 100u);
+    callers.emplace_back(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  } while (::connect(callers.back().get(), where, sizeof address) == 0);
+  ASSERT_EQ(errno, EAGAIN);
+
+  const Result<std::string> answer = client_.command(ctx(), "show daemon");
+
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().code(), Errc::busy);
 }
 
 TEST_F(MultipathdTest, silence_meets_the_deadline) {
