@@ -362,13 +362,14 @@ Result<Verdict> judge(const Ctx& ctx, Operation& operation, const SessionEntry& 
   const bool is_settled = any_settled(uses) || operation.host().uptime_ms() >= until_ms;
   if (!uses.empty() && !is_settled) return Verdict::wait;
   HAWSER_TRY_ASSIGN(const LogState state, operation.state());
+  HAWSER_TRY_ASSIGN(const std::vector<Hctl> units, operation.host().units(ctx, session->sid));
+  if (units.empty() && uses.empty()) return Verdict::log_out;
   HAWSER_TRY_ASSIGN(const std::vector<ScsiDevice> devices,
                     operation.host().devices(ctx, session->sid));
   if (!uses.empty()) {
     HAWSER_TRY(check_done_with(state, session->sid, devices));
     return Verdict::leave;
   }
-  HAWSER_TRY_ASSIGN(const std::vector<Hctl> units, operation.host().units(ctx, session->sid));
   const std::string others = others_on(state, session->sid, devices, units);
   if (others.empty()) return Verdict::log_out;
   operation.warn("logout.in_use", "session " + std::to_string(session->sid) + " (" +

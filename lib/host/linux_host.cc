@@ -49,21 +49,20 @@ bool will_know_it(const Error& refusal) {
 
 }  // namespace
 
-LinuxHost::LinuxHost(Sysfs sysfs) : sysfs_(std::move(sysfs)) {}
+LinuxHost::LinuxHost(Sysfs sysfs, std::string boot_id)
+    : sysfs_(std::move(sysfs)), boot_id_(std::move(boot_id)) {}
 
 Result<std::unique_ptr<LinuxHost>> LinuxHost::open(const std::string& sysfs) {
   HAWSER_TRY_ASSIGN(Sysfs root, Sysfs::open(sysfs));
-  return std::unique_ptr<LinuxHost>(new LinuxHost(std::move(root)));
+  std::ifstream file("/proc/sys/kernel/random/boot_id");
+  std::string boot_id;
+  if (!std::getline(file, boot_id) || boot_id.empty()) {
+    return Error(Errc::io, "read the kernel's boot_id");
+  }
+  return std::unique_ptr<LinuxHost>(new LinuxHost(std::move(root), std::move(boot_id)));
 }
 
 std::unique_ptr<Crew> LinuxHost::crew() { return std::make_unique<ThreadCrew>(); }
-
-Result<std::string> LinuxHost::boot_id() {
-  std::ifstream file("/proc/sys/kernel/random/boot_id");
-  std::string id;
-  if (!std::getline(file, id) || id.empty()) return Error(Errc::io, "read the kernel's boot_id");
-  return id;
-}
 
 std::int64_t LinuxHost::uptime_ms() {
   timespec now{};
@@ -262,8 +261,10 @@ Result<ScsiDevice> LinuxHost::wait_for_device(const Ctx& ctx, const Session& ses
 
 Status LinuxHost::rescan(const Ctx& ctx, const ScsiDevice& device) {
   HAWSER_TRY_ASSIGN(const std::optional<ScsiDevice> known, scsi_.find(device.dev));
-  if (known && known->sectors > 0 && known->takes_reads()) HAWSER_TRY(probe(ctx, *known));
-  return scsi_.rescan(ctx, device);
+  if (!known || known->sectors == 0 || !known->takes_reads()) {
+    return scsi_.rescan(ctx, device, false);
+  }
+  return read_when_open(ctx, *known, [&] { return scsi_.rescan(ctx, *known, true); });
 }
 
 Status LinuxHost::remove_device(const Ctx& ctx, const ScsiDevice& device) {
@@ -280,11 +281,17 @@ Status LinuxHost::set_read_only(const Ctx& ctx, const std::string& name, bool is
 }
 
 Status LinuxHost::probe(const Ctx& ctx, const ScsiDevice& device) {
+  return read_when_open(ctx, device,
+                        [&] { return probe_read(ctx, "/dev/" + device.name, device.dev); });
+}
+
+Status LinuxHost::read_when_open(const Ctx& ctx, const ScsiDevice& device,
+                                 const std::function<Status()>& do_read) const {
   for (;;) {
     HAWSER_TRY_ASSIGN(const std::string state, scsi_.state(device));
     // I/O on a blocked device would wait for the session's recovery.
     if (state != "running") return Error(Errc::unavailable, device.name + " is " + state);
-    Status read = probe_read(ctx, "/dev/" + device.name, device.dev);
+    Status read = do_read();
     if (read || !is_about_to_open(read.error())) return read;
     const Status paused = hawser::pause(ctx, kOpenTick);
     if (!paused) return paused.error().code() == Errc::cancelled ? paused : read;

@@ -20,7 +20,7 @@ class LinuxHost final : public Host {
   static Result<std::unique_ptr<LinuxHost>> open(const std::string& sysfs = "/sys");
 
   std::unique_ptr<Crew> crew() override;
-  Result<std::string> boot_id() override;
+  Result<std::string> boot_id() override { return boot_id_; }
   std::int64_t uptime_ms() override;
   std::int64_t wall_time_s() override;
   Status pause(const Ctx& ctx, std::chrono::milliseconds time) override;
@@ -90,12 +90,15 @@ class LinuxHost final : public Host {
   Status flush(const Ctx& ctx, const std::string& device) override;
 
  private:
-  explicit LinuxHost(Sysfs sysfs);
+  LinuxHost(Sysfs sysfs, std::string boot_id);
 
   Result<LoginRequest> with_binding(LoginRequest request) const;
   Result<std::optional<Session>> find_session(const LoginRequest& request) const;
   Result<std::vector<std::string>> parts_of(const std::string& device) const;
   Result<std::vector<DevT>> numbers_of(const std::string& device) const;
+  // `do_read` reads from a device that is running, and is tried again while that has no node yet.
+  Status read_when_open(const Ctx& ctx, const ScsiDevice& device,
+                        const std::function<Status()>& do_read) const;
   Status flush_one(const Ctx& ctx, const std::string& name) const;
   void forget_namesake(const Ctx& ctx, const ScsiDevice& device);
   Result<bool> is_map_unused(const std::string& uuid) const;
@@ -104,6 +107,7 @@ class LinuxHost final : public Host {
   Result<bool> is_claimed(const Ctx& ctx, const std::string& device, const DevT& dev) const;
 
   const Sysfs sysfs_;
+  const std::string boot_id_;
   const IscsiSysfs iscsi_{sysfs_};
   const ScsiSysfs scsi_{sysfs_};
   IscsidClient iscsid_{};

@@ -33,17 +33,6 @@ Result<UniqueFd> open_device(const std::string& node, const DevT& dev, int flags
   return fd;
 }
 
-Status read_block(const std::string& node, const DevT& dev) {
-  HAWSER_TRY_ASSIGN(const UniqueFd fd, open_device(node, dev, O_RDONLY | O_DIRECT));
-  const std::unique_ptr<void, decltype(&std::free)> block(
-      std::aligned_alloc(kProbeBytes, kProbeBytes), &std::free);
-  if (!block) return Error(Errc::exhausted, "out of memory");
-  const ssize_t got = ::pread(fd.get(), block.get(), kProbeBytes, 0);
-  if (got < 0) return Error::from_errno(errno, "read " + node);
-  if (got == 0) return Error(Errc::io, "read " + node + ": it has no data");
-  return ok();
-}
-
 Status sync_and_close(const std::string& node, const DevT& dev) {
   // For reading, which is enough to fsync: the close of a writer would have udev probe the device
   // again, and whoever removes it next would wait for that.
@@ -58,8 +47,19 @@ Status sync_and_close(const std::string& node, const DevT& dev) {
 
 }  // namespace
 
+Status read_first_block(const std::string& node, const DevT& dev) {
+  HAWSER_TRY_ASSIGN(const UniqueFd fd, open_device(node, dev, O_RDONLY | O_DIRECT));
+  const std::unique_ptr<void, decltype(&std::free)> block(
+      std::aligned_alloc(kProbeBytes, kProbeBytes), &std::free);
+  if (!block) return Error(Errc::exhausted, "out of memory");
+  const ssize_t got = ::pread(fd.get(), block.get(), kProbeBytes, 0);
+  if (got < 0) return Error::from_errno(errno, "read " + node);
+  if (got == 0) return Error(Errc::io, "read " + node + ": it has no data");
+  return ok();
+}
+
 Status probe_read(const Ctx& ctx, const std::string& node, const DevT& dev) {
-  return run_bounded(ctx, "read " + node, [node, dev] { return read_block(node, dev); });
+  return run_bounded(ctx, "read " + node, [node, dev] { return read_first_block(node, dev); });
 }
 
 Status flush_device(const Ctx& ctx, const std::string& node, const DevT& dev) {

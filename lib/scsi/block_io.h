@@ -13,6 +13,8 @@ namespace hawser {
 // Reads the first block past the page cache: proof that the device answers.
 // Errors: io, not_found, identity_mismatch (the node is another device), deadline_exceeded.
 Status probe_read(const Ctx& ctx, const std::string& node, const DevT& dev);
+// The same, for whoever is on such a worker already.
+Status read_first_block(const std::string& node, const DevT& dev);
 
 // Opens, fsyncs and closes. The first fsync after a lost write is the only one that tells.
 // Errors: data_at_risk (the device has lost writes: to ask again would be to hear of nothing),

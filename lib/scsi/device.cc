@@ -5,6 +5,7 @@
 
 #include "base/number.h"
 #include "os/bounded.h"
+#include "scsi/block_io.h"
 #include "wire/sysfs_text.h"
 #include "wire/vpd.h"
 
@@ -132,13 +133,18 @@ Result<std::string> ScsiSysfs::state(const ScsiDevice& device) const {
   return sysfs_.attribute(dir + "state");
 }
 
-// A write that starts SCSI commands cannot be interrupted.
-Status ScsiSysfs::write(const Ctx& ctx, const std::string& path, const std::string& text) const {
+// A write that starts SCSI commands cannot be interrupted. `first`, if given, is what has to
+// succeed before.
+Status ScsiSysfs::write(const Ctx& ctx, const std::string& path, const std::string& text,
+                        std::function<Status()> first) const {
   // The worker may outlive us, so it opens a root of its own.
   HAWSER_TRY_ASSIGN(Sysfs own, sysfs_.duplicate());
   const auto shared = std::make_shared<Sysfs>(std::move(own));
   return run_bounded(ctx, "write '" + text + "' to " + path,
-                     [shared, path, text] { return shared->write(path, text); });
+                     [shared, path, text, first = std::move(first)]() -> Status {
+                       if (first) HAWSER_TRY(first());
+                       return shared->write(path, text);
+                     });
 }
 
 Status ScsiSysfs::scan(const Ctx& ctx, const Session& session, std::uint32_t lun) const {
@@ -166,8 +172,12 @@ Status ScsiSysfs::write_scan(const Ctx& ctx, const Session& session, std::uint32
                "0 " + std::to_string(session.target_id) + " " + std::to_string(lun));
 }
 
-Status ScsiSysfs::rescan(const Ctx& ctx, const ScsiDevice& device) const {
-  return write(ctx, device_dir(device.hctl) + "rescan", "1");
+Status ScsiSysfs::rescan(const Ctx& ctx, const ScsiDevice& device, bool reads_first) const {
+  std::function<Status()> read;
+  if (reads_first) {
+    read = [node = "/dev/" + device.name, dev = device.dev] { return read_first_block(node, dev); };
+  }
+  return write(ctx, device_dir(device.hctl) + "rescan", "1", std::move(read));
 }
 
 Status ScsiSysfs::remove(const Ctx& ctx, const ScsiDevice& device) const {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -54,8 +55,9 @@ class ScsiSysfs {
   // deadline_exceeded (unknown), io.
   Status finish_scan(const Ctx& ctx, const Session& session, std::uint32_t lun) const;
 
-  // Has the kernel read size and identity anew.
-  Status rescan(const Ctx& ctx, const ScsiDevice& device) const;
+  // Has the kernel read size and identity anew; with `reads_first` only if the device answers a
+  // read, with the errors of probe_read().
+  Status rescan(const Ctx& ctx, const ScsiDevice& device, bool reads_first) const;
 
   // Asks for the device to be deleted, if its name still belongs to it. Gone already is success.
   Status remove(const Ctx& ctx, const ScsiDevice& device) const;
@@ -68,7 +70,8 @@ class ScsiSysfs {
  private:
   Result<std::optional<ScsiDevice>> read(const std::string& dir, const Hctl& hctl,
                                          std::uint32_t sid) const;
-  Status write(const Ctx& ctx, const std::string& path, const std::string& text) const;
+  Status write(const Ctx& ctx, const std::string& path, const std::string& text,
+               std::function<Status()> first = {}) const;
   Status write_scan(const Ctx& ctx, const Session& session, std::uint32_t lun) const;
 
   const Sysfs& sysfs_;
