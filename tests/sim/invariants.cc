@@ -91,6 +91,15 @@ struct Accounts {
   std::vector<LogState> states{};
 };
 
+bool is_joining(const LogState& state, std::uint32_t sid) {
+  return std::any_of(state.joins.begin(), state.joins.end(), [&](const JoinEntry& join) {
+    return join.progress == Progress::intended &&
+           std::any_of(state.sessions.begin(), state.sessions.end(), [&](const SessionEntry& one) {
+             return one.sid == sid && one.key == join.key;
+           });
+  });
+}
+
 }  // namespace
 
 void Invariants::begin(const std::map<std::string, Licence>& licences) {
@@ -105,7 +114,11 @@ void Invariants::begin(const std::map<std::string, Licence>& licences) {
     Kept kept{.volume = volume.id};
     const auto keep = [&](const ScsiDevice& device) {
       kept.devices[device.name] = device.dev;
-      kept.sids.insert(device.sid);
+      if (is_joining(state, device.sid)) {
+        kept.joining[device.sid] = device.dev;
+      } else {
+        kept.sids.insert(device.sid);
+      }
     };
     const auto map = world.maps.find(map_uuid_of(state.wwid));
     for (const auto& [name, device] : world.devices) {
@@ -185,6 +198,10 @@ void Invariants::check_kept() const {
     for (const std::uint32_t sid : kept.sids)
       findings_.expect(world.sessions.contains(sid),
                        "neighbour " + kept.volume + " lost a session");
+    // A join that died is undone if the path is not in the map any more.
+    for (const auto& [sid, dev] : kept.joining)
+      findings_.expect(world.sessions.contains(sid) || scene_.is_dropped(dev),
+                       "neighbour " + kept.volume + " lost the session of a join");
     for (const auto& [name, dev] : kept.devices)
       findings_.expect(world.devices.contains(name) || scene_.is_dropped(dev),
                        "neighbour " + kept.volume + " lost a disk");

@@ -43,7 +43,8 @@ class Invariants {
   struct Kept {
     std::string volume{};
     std::set<std::uint32_t> sids{};
-    std::map<std::string, DevT> devices{};  // By name.
+    std::map<std::uint32_t, DevT> joining{};  // Sessions of joins that have not ended: their disks.
+    std::map<std::string, DevT> devices{};    // By name.
     std::map<std::string, std::vector<DevT>> maps{};
   };
 
