@@ -338,6 +338,22 @@ TEST(DetachSimTest, a_path_that_comes_back_within_the_deadline_is_flushed_throug
   EXPECT_EQ(start.world.picture(), start.before.picture());
 }
 
+// Device-mapper sends nothing through a path that failed, however well its disk answers.
+// Keeps: D4
+TEST(DetachSimTest, a_path_that_answers_is_put_back_before_the_flush) {
+  SimWorld world = sim_world();
+  world.runs_multipathd = false;
+  attach_in_good_weather(world, sim_spec(2), {});
+  world.dirty = {kUnit};
+  for (MapPathStatus& path : world.maps.begin()->second.paths)
+    path.is_active = false;
+
+  detach_in_good_weather(world, attachment_id(sim_spec(2)));
+
+  EXPECT_TRUE(world.dirty.empty());
+  EXPECT_TRUE(world.maps.empty());
+}
+
 // Scanned while the target did not show the unit, a disk has no size, and nobody scans it again. A
 // multipathd that is started then removes the map.
 // Keeps: D4

@@ -275,6 +275,32 @@ TEST(IdentitySimTest, nothing_is_written_through_a_path_whose_lun_is_anothers_no
   EXPECT_EQ(world.picture(), two_targets(kUnit).picture());
 }
 
+// The path that comes back while a flush waits for one leads to another unit: it is taken out, and
+// the flush waits on. Keeps: D10
+TEST(IdentitySimTest, a_path_that_is_back_as_another_unit_is_none_to_flush_through) {
+  SimWorld world = two_targets(kUnit);
+  world.runs_multipathd = false;
+  ASSERT_TRUE(attach_calmly(world, spec_of_both()));
+  world.dirty = {kUnit};
+  world.dead_portals = {"10.0.1.2", "10.0.2.2"};
+  world.targets[kOther][1] = "later";
+  const std::int64_t back_ms = world.uptime_ms + 10'000;
+  const auto come_back = [&](Faults&) {
+    if (world.uptime_ms >= back_ms) world.dead_portals.erase("10.0.2.2");
+  };
+  Result<DetachReport> done = Error(Errc::internal, "not run");
+
+  in_turns(world, come_back, [&](SimProcess& process) {
+    done = detach(process.ctx(), process.environment(), attachment_id(spec_of_both()), {});
+  });
+
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().code(), Errc::data_at_risk);
+  EXPECT_EQ(world.dirty, std::set<std::string>{kUnit});
+  ASSERT_EQ(world.maps.size(), 1u);
+  EXPECT_EQ(world.maps.begin()->second.paths.size(), 1u);
+}
+
 // Whoever uses it goes on writing.
 // Keeps: D10
 TEST(IdentitySimTest, a_path_whose_lun_is_anothers_now_leaves_a_map_that_is_in_use) {
