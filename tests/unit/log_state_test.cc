@@ -126,10 +126,17 @@ TEST(LogStateTest, a_detach_that_was_given_up_leaves_the_volume_attached) {
   const auto phase = [](std::vector<Record> records) { return replay(records)->phase; };
   const Record commit = record(RecordType::commit, step::kAttach, 0, {{"multipath", "1"}});
   const Record detach = record(RecordType::begin, step::kDetach, 0);
+  const Record abort = record(RecordType::abort, step::kDetach, 0);
   EXPECT_EQ(phase({commit}), Phase::attached);
   EXPECT_EQ(phase({commit, detach}), Phase::detaching);
-  EXPECT_EQ(phase({commit, detach, record(RecordType::abort, step::kDetach, 0)}), Phase::attached);
-  EXPECT_TRUE(replay({commit, detach, record(RecordType::done, step::kFlush, 0)})->flushed);
+  EXPECT_EQ(phase({commit, detach, abort}), Phase::attached);
+  const Record flush = record(RecordType::done, step::kFlush, 0, {{"forced", "1"}});
+  const auto passed = replay({commit, detach, flush});
+  EXPECT_TRUE(passed->flushed && passed->is_forced);
+  // Whoever detaches next has to flush himself.
+  const auto again = replay({commit, detach, flush, abort, detach});
+  EXPECT_EQ(again->phase, Phase::detaching);
+  EXPECT_FALSE(again->flushed || again->is_forced);
 }
 
 TEST(LogStateTest, a_record_without_its_fields_is_corrupt_and_named) {
