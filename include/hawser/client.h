@@ -156,10 +156,11 @@ class HAWSER_API Client {
   /// Detaches: flushes, removes the map and every SCSI device of the unit, and logs out of sessions
   /// that nothing else uses.
   ///
-  /// While no path answers, or somebody has the volume open who may let go, it waits. A map that
-  /// nobody has open, over disks without a volatile cache, has nothing left to be written and needs
-  /// no path; the report has a warning then. If all paths are lost in the very moment in which it
-  /// flushes, and the map queues, the flush is left behind until a path is back.
+  /// While no path answers, or somebody has the volume open who may let go, it waits; for whoever
+  /// opens the map after the flush as well, and then flushes again. A map that nobody has open, over
+  /// disks without a volatile cache, has nothing left to be written and needs no path; the report
+  /// has a warning then. If all paths are lost in the very moment in which it flushes, and the map
+  /// queues, the flush is left behind until a path is back.
   ///
   /// @blocks  Up to ctx.deadline, and a few seconds more to say what is left.
   /// @errors  data_at_risk (the flush failed or could not finish: nothing was removed; if writes
