@@ -157,10 +157,10 @@ class HAWSER_API Client {
   /// that nothing else uses.
   ///
   /// While no path answers, or somebody has the volume open who may let go, it waits; for whoever
-  /// opens the map after the flush as well, and then flushes again. A map that nobody has open, over
-  /// disks without a volatile cache, has nothing left to be written and needs no path; the report
-  /// has a warning then. If all paths are lost in the very moment in which it flushes, and the map
-  /// queues, the flush is left behind until a path is back.
+  /// opens the map after the flush as well, and then flushes again. A map that nobody has open,
+  /// over disks without a volatile cache, has nothing left to be written and needs no path; the
+  /// report has a warning then. If all paths are lost in the very moment in which it flushes, and
+  /// the map queues, the flush is left behind until a path is back.
   ///
   /// @blocks  Up to ctx.deadline, and a few seconds more to say what is left.
   /// @errors  data_at_risk (the flush failed or could not finish: nothing was removed; if writes
@@ -168,7 +168,7 @@ class HAWSER_API Client {
   ///          names the holders), identity_mismatch (its map also has a disk of another volume),
   ///          permission_denied, unavailable (no iscsid, with force too), unsupported, corrupt (the
   ///          log), exhausted, deadline_exceeded, cancelled, io.
-  /// @outcome unchanged until the flush succeeded; afterwards recover() completes what is left.
+  /// @outcome unchanged until something was removed; afterwards recover() completes what is left.
   Result<DetachReport> detach(const Ctx& ctx, const std::string& id, const DetachOptions& options);
 
   /// Every attachment in the log, held against what the kernel shows. One whose log is damaged has

@@ -8,6 +8,7 @@
 #include <sys/ioctl.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <utility>
 
@@ -190,18 +191,31 @@ Status switch_table(const std::string& uuid, std::uint32_t flags, std::uint16_t 
   return std::move(error).with("map " + uuid + " is left suspended").with(Outcome::unknown);
 }
 
-// Both on one worker: a table that was loaded and not switched to would stay for whoever resumes
-// the map next.
-Status change_table(const Ctx& ctx, const std::string& doing, const Map& map, Target target,
+// Drops a table that was loaded and not switched to.
+void clear_table(const std::string& uuid) {
+  const MutexLock lock(g_dm_mutex);
+  const Result<Task> task = make_task(DM_DEVICE_CLEAR, uuid);
+  if (task) (void)run(*task, "clear map " + uuid);
+}
+
+// The switch waits for I/O in flight, so it runs on a worker. The load does not: one that comes
+// when the caller has gone on could name a device that is another's by then.
+Status change_table(const Ctx& ctx, const std::string& doing, const Map& map, const Target& target,
                     std::uint32_t flags, std::uint16_t udev_flags) {
-  const auto change = [=, uuid = map.uuid, is_read_only = map.is_read_only]() -> Status {
-    {
-      const MutexLock lock(g_dm_mutex);
-      HAWSER_TRY(load(uuid, target, is_read_only));
-    }
-    return switch_table(uuid, flags, udev_flags);
-  };
-  return run_bounded(ctx, doing + " map " + map.uuid, change);
+  HAWSER_TRY(ctx.check());
+  {
+    const MutexLock lock(g_dm_mutex);
+    HAWSER_TRY(load(map.uuid, target, map.is_read_only));
+  }
+  const auto has_begun = std::make_shared<std::atomic<bool>>(false);
+  const Status changed =
+      run_bounded(ctx, doing + " map " + map.uuid, [uuid = map.uuid, flags, udev_flags, has_begun] {
+        *has_begun = true;
+        return switch_table(uuid, flags, udev_flags);
+      });
+  // It would stay for whoever resumes the map next.
+  if (!changed && !*has_begun) clear_table(map.uuid);
+  return changed;
 }
 
 }  // namespace

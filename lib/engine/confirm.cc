@@ -18,7 +18,7 @@ constexpr auto kConfirmBudget = 3s;
 
 struct Confirmed {
   std::vector<ScsiDevice> changed{};  // Another unit now than the log says.
-  std::vector<DevT> good{};           // These have answered, and are what was attached.
+  std::vector<ScsiDevice> good{};     // These have answered, and are what was attached.
 };
 
 struct Confirming {
@@ -40,7 +40,7 @@ void confirm_one(const Ctx& ctx, Host& host, const Identity& expected, const Scs
   const bool is_good = is_right && answers && (*now)->takes_reads() && (*now)->sectors > 0;
   const MutexLock lock(confirming.mutex);
   if (!is_right) confirming.confirmed.changed.push_back(**now);
-  if (is_good) confirming.confirmed.good.push_back((*now)->dev);
+  if (is_good) confirming.confirmed.good.push_back(**now);
 }
 
 // Has the kernel read anew what the devices say they are, side by side. A path that does not answer

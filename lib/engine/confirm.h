@@ -18,7 +18,7 @@ Status check_bare_disk(const Ctx& ctx, Operation& operation, const LogState& sta
 
 struct PathCheck {
   bool has_expelled = false;
-  std::vector<DevT> good{};  // These answer, and lead to what was attached.
+  std::vector<ScsiDevice> good{};  // These answer, and are what was attached.
 };
 
 // Before a map is flushed: takes the paths out of it that lead to another unit by now, and deletes

@@ -40,7 +40,7 @@ class Detach {
       const bool is_tried_first = options_.force && !state.is_forced;
       left = dismantle(is_tried_first ? ctx.within(ctx.left() / 2) : ctx, operation_, state,
                        Removal::if_closed);
-    } while (!left && is_opened(left.error(), state) && ctx.check());
+    } while (!left && is_opened(left.error(), state));
     const bool goes_on = !left && options_.force && !state.is_forced && ctx.check();
     if (goes_on && !operation_.is_forgotten()) {
       left = go_on_by_force(ctx, state, std::move(left).error(), report);
@@ -111,12 +111,12 @@ class Detach {
     take_the_blame(cause, report);
     Status passed = pass_flush(state, report);
     if (!passed) return std::move(passed).error().with(cause.outcome());
-    Result<std::vector<std::string>> left = dismantle(ctx, operation_, state, Removal::if_closed);
+    Result<std::vector<std::string>> left = dismantle(ctx, operation_, state, Removal::by_force);
     if (left || cause.outcome() == Outcome::unchanged) return left;
     return std::move(left).error().with(Outcome::unknown);
   }
 
-  // From here on a recovery goes forward.
+  // From here on a recovery goes forward once the map, or the disk that was handed out, is gone.
   Status pass_flush(LogState& state, const DetachReport& report) {
     if (state.flushed && state.is_forced == report.data_at_risk) return ok();
     Fields fields;

@@ -65,10 +65,14 @@ Status scan_anew(const Ctx& ctx, Host& host, const LogState& state, const ScsiDe
   return Error(Errc::identity_mismatch, device.name + " shows another unit now");
 }
 
+bool is_active(const Map& map, const ScsiDevice& device) {
+  return std::any_of(map.paths.begin(), map.paths.end(), [&](const MapPathStatus& path) {
+    return path.dev == device.dev && path.is_active;
+  });
+}
+
 // Device-mapper does not take back a path that failed, and without multipathd nobody does.
-Status put_back(const Ctx& ctx, Operation& operation, const LogState& state, const Map& map,
-                const ScsiDevice& device) {
-  HAWSER_TRY(scan_anew(ctx, operation.host(), state, device));
+Status reinstate(const Ctx& ctx, Operation& operation, const Map& map, const ScsiDevice& device) {
   operation.tell(Event::Level::info, "path.back", device.name + " answers again");
   return operation.host().reinstate_path(ctx, map.uuid, device.dev);
 }
@@ -90,10 +94,9 @@ Status prove_path(const Ctx& ctx, Operation& operation, const LogState& state,
   // The path may have failed since the map was looked at, and be back for the probe.
   HAWSER_TRY_ASSIGN(const std::optional<Map> now, operation.host().find_map(ctx, map->uuid));
   if (!now) return Error(Errc::not_found, "map " + map->uuid + " is gone");
-  const bool is_active = std::any_of(
-      now->paths.begin(), now->paths.end(),
-      [&](const MapPathStatus& path) { return path.dev == device.dev && path.is_active; });
-  return is_active ? ok() : put_back(ctx, operation, state, *now, device);
+  if (is_active(*now, device)) return ok();
+  HAWSER_TRY(scan_anew(ctx, operation.host(), state, device));
+  return reinstate(ctx, operation, *now, device);
 }
 
 // Nobody flushes into a void: fsync on a map without paths would hang, and cannot be interrupted.
@@ -141,16 +144,21 @@ Result<PathCheck> check_units(const Ctx& ctx, Operation& operation, const LogSta
   return expel_changed(ctx, operation, state, *map, subject.devices, false);
 }
 
-// Whether a path that has just answered is one that the map sends I/O through.
-bool has_good_path(const Ctx& ctx, Operation& operation, const Subject& subject,
-                   const PathCheck& check) {
-  if (!subject.map || check.good.empty()) return false;
+// One look at the paths of a map mostly shows what they lead to and that one answers. True if the
+// map sends I/O through such a one.
+Result<bool> is_ready_at_once(const Ctx& ctx, Operation& operation, const LogState& state,
+                              const Subject& subject) {
+  if (!subject.map) return false;
+  const Result<PathCheck> check = check_units(ctx, operation, state, subject);
+  if (!check && check.error().code() == Errc::deadline_exceeded) return false;  // No path answers.
+  HAWSER_TRY(check);
+  if (check->good.empty()) return false;
   const Result<std::optional<Map>> map = operation.host().find_map(ctx, subject.map->uuid);
   if (!map || !*map) return false;
-  return std::any_of((*map)->paths.begin(), (*map)->paths.end(), [&](const MapPathStatus& path) {
-    return path.is_active &&
-           std::find(check.good.begin(), check.good.end(), path.dev) != check.good.end();
-  });
+  const bool is_used =
+      std::any_of(check->good.begin(), check->good.end(),
+                  [&](const ScsiDevice& device) { return is_active(**map, device); });
+  return is_used || reinstate(ctx, operation, **map, check->good.front());
 }
 
 // What was handed out has to take what was written: the map, or a disk, also if multipathd has made
@@ -313,9 +321,7 @@ Status flush(const Ctx& ctx, Operation& operation, const LogState& state, const 
   operation.tell(Event::Level::info, "flush.start", "flushing " + nodes);
   Backoff backoff(std::hash<std::string>{}(operation.id()) ^
                   static_cast<std::size_t>(operation.host().uptime_ms()));
-  // A look at what the paths lead to mostly shows one that answers, too.
-  HAWSER_TRY_ASSIGN(PathCheck check, check_units(ctx, operation, state, subject));
-  bool is_ready = has_good_path(ctx, operation, subject, check);
+  HAWSER_TRY_ASSIGN(bool is_ready, is_ready_at_once(ctx, operation, state, subject));
   for (unsigned tries = 1;; ++tries) {
     Status done = is_ready ? ok() : prove_a_path(ctx, operation, state, subject);
     const std::string doing = (done ? "flush of " + nodes : "no path of " + nodes + " answers") +
@@ -324,7 +330,7 @@ Status flush(const Ctx& ctx, Operation& operation, const LogState& state, const 
       if (!std::exchange(is_ready, false)) {
         // A path may be back that nobody could ask before. If it was the one that was proven, there
         // has to be another.
-        HAWSER_TRY_ASSIGN(check, check_units(ctx, operation, state, subject));
+        HAWSER_TRY_ASSIGN(const PathCheck check, check_units(ctx, operation, state, subject));
         if (check.has_expelled) continue;
       }
       done = flush_nodes(ctx, operation, state, subject);

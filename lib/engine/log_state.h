@@ -156,7 +156,7 @@ struct LogState {
   bool read_only = false;
   bool is_multipath = false;                // What attach handed out was a map.
   std::optional<std::uint32_t> bare_sid{};  // Or the disk of this session; logs of before lack it.
-  bool flushed = false;                     // A detach has passed the point of no return.
+  bool flushed = false;                     // By a detach that has not ended.
   bool is_forced = false;                   // It did so by force, with data unsaved.
   std::string lost_writes{};  // What an earlier detach heard of writes that were lost.
   std::string wwid{};

@@ -38,7 +38,6 @@ Result<bool> settle_device(const Ctx& ctx, Operation& operation, const LogState&
   const std::string uuid = map_uuid_of(state.wwid);
   HAWSER_TRY(finish_scan(ctx, operation, entry));
   HAWSER_TRY_ASSIGN(const std::vector<ScsiDevice> devices, host.devices(ctx, entry.sid));
-  HAWSER_TRY_ASSIGN(const std::vector<LogState> others, other_attachments(ctx, operation));
   for (const ScsiDevice& device : devices) {
     if (device.hctl.lun != entry.lun) continue;
     HAWSER_TRY_ASSIGN(const std::optional<Map> map, host.find_map(ctx, uuid));
@@ -46,7 +45,9 @@ Result<bool> settle_device(const Ctx& ctx, Operation& operation, const LogState&
     if (is_in_map && same_unit(device.identity, state.identity)) return true;
     // multipathd may have put it in without a look at what it is.
     HAWSER_TRY(ensure_not_in_map(ctx, host, uuid, {device}));
-    if (!entry.existed && !any_names(others, device)) HAWSER_TRY(host.remove_device(ctx, device));
+    if (entry.existed) continue;
+    HAWSER_TRY_ASSIGN(const std::vector<LogState> others, other_attachments(ctx, operation));
+    if (!any_names(others, device)) HAWSER_TRY(host.remove_device(ctx, device));
   }
   if (!entry.existed) operation.undone(step::kDevice, entry.number);
   return false;

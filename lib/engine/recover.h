@@ -8,8 +8,8 @@
 namespace hawser {
 
 // Brings one attachment out of the state in which a dead process left it: an attach that did not
-// commit is undone, a detach that passed its flush is completed, one that did not is given up, and
-// logins of an attached volume that came too late are logged out.
+// commit is undone, a detach that has removed what was handed out is completed, one that has not is
+// given up, and logins of an attached volume that came too late are logged out.
 Status recover_one(const Ctx& ctx, Operation& operation, const LogState& state);
 
 // Opens the log of a volume that is attached, when whatever a dead process left is out of the way.

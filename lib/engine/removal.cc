@@ -162,8 +162,8 @@ class TakeDown {
   }
 
   Status remove_map(const Ctx& ctx, const std::string& uuid) {
-    // One that came back is not what was handed out, and has nothing to lose.
-    const bool has_to_be_closed = removal_ == Removal::if_closed && removed_.empty();
+    // One that comes when something is gone already is not what was handed out.
+    const bool has_to_be_closed = removal_ == Removal::if_closed && !has_changed_;
     if (has_to_be_closed) return host().remove_map_if_closed(ctx, uuid);
     if (removal_ != Removal::by_force) return host().remove_map(ctx, uuid);
     const auto budget = std::min<std::chrono::nanoseconds>(kLetGoBudget, ctx.left() / 3);

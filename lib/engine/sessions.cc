@@ -329,7 +329,7 @@ Status check_done_with(const LogState& state, std::uint32_t sid,
 }
 
 // Something on a session that does not go with it; empty if there is nothing. A unit without a disk
-// that no scan of ours has brought is a tape, or a disk that somebody's scan is about to bring.
+// that no scan of ours has brought is somebody's tape, or a disk that his scan is about to bring.
 std::string others_on(const LogState& state, std::uint32_t sid,
                       const std::vector<ScsiDevice>& devices, const std::vector<Hctl>& units) {
   // What could not be deleted, or came back, goes with the session.

@@ -130,7 +130,8 @@ class Host {
   // The disks of a session. Devices that vanish while we look are left out.
   virtual Result<std::vector<ScsiDevice>> devices(const Ctx& ctx, std::uint32_t sid) = 0;
 
-  // The addresses of all that the session has, also of what is no disk, or has none yet.
+  // The units of the session that a driver serves or is about to, also those that are no disks, or
+  // have none yet.
   virtual Result<std::vector<Hctl>> units(const Ctx& ctx, std::uint32_t sid) = 0;
 
   // The disk of this number, whatever it belongs to: one that is no iSCSI session's has a sid of 0

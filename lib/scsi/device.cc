@@ -29,7 +29,7 @@ void take_page(const Result<std::string>& bytes, Page (*decode)(std::string_view
 
 }  // namespace
 
-Result<std::vector<Hctl>> ScsiSysfs::units(std::uint32_t sid) const {
+Result<std::vector<Hctl>> ScsiSysfs::addresses(std::uint32_t sid) const {
   // .../sessionN/targetH:C:T/H:C:T:L
   const std::string session = "class/iscsi_session/session" + std::to_string(sid) + "/device";
   HAWSER_TRY_ASSIGN(const std::vector<std::string> targets, sysfs_.list(session));
@@ -45,11 +45,19 @@ Result<std::vector<Hctl>> ScsiSysfs::units(std::uint32_t sid) const {
   return units;
 }
 
+Result<std::vector<Hctl>> ScsiSysfs::units(std::uint32_t sid) const {
+  HAWSER_TRY_ASSIGN(std::vector<Hctl> units, addresses(sid));
+  std::erase_if(units, [&](const Hctl& unit) {
+    return !sysfs_.exists(device_dir(unit) + "driver") && !is_probing(unit);
+  });
+  return units;
+}
+
 Result<std::vector<ScsiDevice>> ScsiSysfs::devices(std::uint32_t sid) const {
-  HAWSER_TRY_ASSIGN(const std::vector<Hctl> units, this->units(sid));
+  HAWSER_TRY_ASSIGN(const std::vector<Hctl> addresses, this->addresses(sid));
   std::vector<ScsiDevice> devices;
-  for (const Hctl& unit : units) {
-    HAWSER_TRY_ASSIGN(std::optional<ScsiDevice> device, this->device(unit, sid));
+  for (const Hctl& address : addresses) {
+    HAWSER_TRY_ASSIGN(std::optional<ScsiDevice> device, this->device(address, sid));
     if (device) devices.push_back(*std::move(device));
   }
   return devices;
@@ -114,8 +122,11 @@ bool ScsiSysfs::has_device(const Session& session, std::uint32_t lun) const {
 }
 
 bool ScsiSysfs::is_probing(const Session& session, std::uint32_t lun) const {
-  const std::string dir =
-      device_dir({.host = session.host_no, .target = session.target_id, .lun = lun});
+  return is_probing({.host = session.host_no, .target = session.target_id, .lun = lun});
+}
+
+bool ScsiSysfs::is_probing(const Hctl& unit) const {
+  const std::string dir = device_dir(unit);
   const Result<std::string> type = sysfs_.attribute(dir + "type");
   return type && *type == kDiskType && !sysfs_.exists(dir + "block");
 }
@@ -133,18 +144,16 @@ Result<std::string> ScsiSysfs::state(const ScsiDevice& device) const {
   return sysfs_.attribute(dir + "state");
 }
 
-// A write that starts SCSI commands cannot be interrupted. `first`, if given, is what has to
-// succeed before.
-Status ScsiSysfs::write(const Ctx& ctx, const std::string& path, const std::string& text,
-                        std::function<Status()> first) const {
-  // The worker may outlive us, so it opens a root of its own.
+Result<std::shared_ptr<const Sysfs>> ScsiSysfs::own_root() const {
   HAWSER_TRY_ASSIGN(Sysfs own, sysfs_.duplicate());
-  const auto shared = std::make_shared<Sysfs>(std::move(own));
+  return std::make_shared<const Sysfs>(std::move(own));
+}
+
+// A write that starts SCSI commands cannot be interrupted.
+Status ScsiSysfs::write(const Ctx& ctx, const std::string& path, const std::string& text) const {
+  HAWSER_TRY_ASSIGN(const auto root, own_root());
   return run_bounded(ctx, "write '" + text + "' to " + path,
-                     [shared, path, text, first = std::move(first)]() -> Status {
-                       if (first) HAWSER_TRY(first());
-                       return shared->write(path, text);
-                     });
+                     [root, path, text] { return root->write(path, text); });
 }
 
 Status ScsiSysfs::scan(const Ctx& ctx, const Session& session, std::uint32_t lun) const {
@@ -173,11 +182,14 @@ Status ScsiSysfs::write_scan(const Ctx& ctx, const Session& session, std::uint32
 }
 
 Status ScsiSysfs::rescan(const Ctx& ctx, const ScsiDevice& device, bool reads_first) const {
-  std::function<Status()> read;
-  if (reads_first) {
-    read = [node = "/dev/" + device.name, dev = device.dev] { return read_first_block(node, dev); };
-  }
-  return write(ctx, device_dir(device.hctl) + "rescan", "1", std::move(read));
+  const std::string path = device_dir(device.hctl) + "rescan";
+  if (!reads_first) return write(ctx, path, "1");
+  HAWSER_TRY_ASSIGN(const auto root, own_root());
+  return run_bounded(ctx, "read and rescan " + device.name,
+                     [root, path, node = "/dev/" + device.name, dev = device.dev]() -> Status {
+                       HAWSER_TRY(read_first_block(node, dev));
+                       return root->write(path, "1");
+                     });
 }
 
 Status ScsiSysfs::remove(const Ctx& ctx, const ScsiDevice& device) const {

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -20,7 +20,8 @@ class ScsiSysfs {
   // `sysfs` outlives this object.
   explicit ScsiSysfs(const Sysfs& sysfs) : sysfs_(sysfs) {}
 
-  // All that a session has: disks, also those that are coming or going, and other units.
+  // The units of a session that a driver serves, or is about to: disks, tapes. Not what merely
+  // answers, as an array's controller does.
   Result<std::vector<Hctl>> units(std::uint32_t sid) const;
 
   // The disks of a session. One that vanishes while it is read is left out.
@@ -68,10 +69,14 @@ class ScsiSysfs {
   Result<std::vector<std::string>> holders(const std::string& name) const;
 
  private:
+  // For a worker, which may outlive us.
+  Result<std::shared_ptr<const Sysfs>> own_root() const;
+  // Of all that the session has.
+  Result<std::vector<Hctl>> addresses(std::uint32_t sid) const;
+  bool is_probing(const Hctl& unit) const;
   Result<std::optional<ScsiDevice>> read(const std::string& dir, const Hctl& hctl,
                                          std::uint32_t sid) const;
-  Status write(const Ctx& ctx, const std::string& path, const std::string& text,
-               std::function<Status()> first = {}) const;
+  Status write(const Ctx& ctx, const std::string& path, const std::string& text) const;
   Status write_scan(const Ctx& ctx, const Session& session, std::uint32_t lun) const;
 
   const Sysfs& sysfs_;

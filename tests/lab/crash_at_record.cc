@@ -4,8 +4,8 @@
 //
 //   LD_PRELOAD=libcrash_at_record.so HAWSER_CRASH=before:7 hawser attach ...
 //
-// Says on stderr where it did so, or, of a process that was not killed, how many changes there
-// were.
+// With "stop:7" it is stopped after the change, and goes on at a SIGCONT. Says on stderr where it
+// did so, or, of a process that was not killed, how many changes there were.
 #include <fcntl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -23,7 +23,7 @@ namespace {
 
 constexpr std::string_view kLogSuffix = ".log";
 
-enum class When { never, before, after };
+enum class When { never, before, after, stop };
 
 struct Order {
   When when = When::never;
@@ -37,7 +37,9 @@ Order order() {
   const std::string_view word(text);
   const std::size_t colon = word.find(':');
   if (colon == word.npos) return {};
-  return {.when = word.starts_with("before") ? When::before : When::after,
+  return {.when = word.starts_with("before") ? When::before
+                  : word.starts_with("stop") ? When::stop
+                                             : When::after,
           .number = std::strtol(text + colon + 1, nullptr, 10)};
 }
 
@@ -69,14 +71,15 @@ template <class Change>
 auto change_log(std::string_view what, Change change) {
   const Order order = ::order();
   const bool is_it = order.when != When::never && ++changes == order.number;
-  const auto die = [&](When when, const char* text) {
+  const auto raise_at = [&](When when, int signal, const std::string& text) {
     if (!is_it || order.when != when) return;
     say(text + std::to_string(order.number) + ": " + std::string(what));
-    (void)::kill(::getpid(), SIGKILL);
+    (void)::kill(::getpid(), signal);
   };
-  die(When::before, "before ");
+  raise_at(When::before, SIGKILL, "before ");
   const auto result = change();
-  die(When::after, "after ");
+  raise_at(When::after, SIGKILL, "after ");
+  raise_at(When::stop, SIGSTOP, "process " + std::to_string(::getpid()) + " stopped after ");
   return result;
 }
 

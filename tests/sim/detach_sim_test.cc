@@ -222,6 +222,49 @@ TEST(DetachSimTest, a_session_that_has_a_unit_without_a_disk_besides_stays) {
   EXPECT_NE(done->warnings.front().find("unit "), std::string::npos) << done->warnings.front();
 }
 
+// A disk of ours that is still to be deleted, say, when its block device is gone.
+TEST(DetachSimTest, a_unit_of_ours_without_a_disk_keeps_no_session) {
+  const SimWorld before = sim_world();
+  SimWorld world = before;
+  attach_in_good_weather(world, sim_spec(1), {});
+  world.tapes = {{world.sessions.begin()->first, 1}};
+
+  detach_in_good_weather(world, attachment_id(sim_spec(1)));
+
+  EXPECT_EQ(world.picture(), before.picture());
+}
+
+// multipathd lags: it makes a map of a bare disk when that is gone, and udev looks into it.
+// Keeps: D2
+TEST(DetachSimTest, a_map_that_comes_when_its_disk_is_gone_is_waited_for) {
+  const SimWorld before = sim_world();
+  SimWorld world = before;
+  attach_in_good_weather(world, sim_spec(1), {.multipath = Multipath::off});
+  const DevT dev = world.devices.begin()->second.dev;
+  bool is_made = false;
+  const auto make_map = [&](Faults&) {
+    if (!world.devices.empty() || std::exchange(is_made, true)) return;
+    const std::string uuid = map_uuid_of(wwid_of(sim_identity(kUnit)));
+    world.maps[uuid] = {.name = "late",
+                        .uuid = uuid,
+                        .sectors = 2048,
+                        .target_type = "multipath",
+                        .table = simple_table({dev}),
+                        .paths = {{.dev = dev, .is_active = true}}};
+    world.open_nodes = {"dm-0"};
+    world.closes_ms = {{"dm-0", world.uptime_ms + 2000}};
+  };
+  Result<DetachReport> done = Error(Errc::internal, "not run");
+
+  in_turns(world, make_map, [&](SimProcess& process) {
+    done = detach(process.ctx(), process.environment(), attachment_id(sim_spec(1)), {});
+  });
+
+  ASSERT_TRUE(done) << done.error().message();
+  EXPECT_TRUE(is_made);
+  EXPECT_EQ(world.picture(), before.picture());
+}
+
 void cut_all_paths(SimWorld& world) {
   for (const auto& [sid, session] : world.sessions)
     world.dead_portals.insert(session.address);

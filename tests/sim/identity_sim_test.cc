@@ -276,7 +276,8 @@ TEST(IdentitySimTest, nothing_is_written_through_a_path_whose_lun_is_anothers_no
 }
 
 // The path that comes back while a flush waits for one leads to another unit: it is taken out, and
-// the flush waits on. Keeps: D10
+// the flush waits on.
+// Keeps: D10
 TEST(IdentitySimTest, a_path_that_is_back_as_another_unit_is_none_to_flush_through) {
   SimWorld world = two_targets(kUnit);
   world.runs_multipathd = false;

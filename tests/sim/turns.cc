@@ -15,9 +15,6 @@
 #ifdef HAWSER_ASAN
 #include <sanitizer/common_interface_defs.h>
 #endif
-#ifdef __SANITIZE_THREAD__
-#include <sanitizer/tsan_interface.h>
-#endif
 
 namespace hawser {
 namespace {
@@ -55,17 +52,10 @@ struct Turns::Fiber {
   const void* bottom = nullptr;
   std::size_t size = 0;
 #endif
-#ifdef __SANITIZE_THREAD__
-  void* tsan = nullptr;
-#endif
 };
 
 Turns::Turns(SimWorld& world, Fate& fate, unsigned switches)
-    : world_(world), fate_(fate), switches_(switches), main_(std::make_unique<Fiber>()) {
-#ifdef __SANITIZE_THREAD__
-  main_->tsan = __tsan_get_current_fiber();
-#endif
-}
+    : world_(world), fate_(fate), switches_(switches), main_(std::make_unique<Fiber>()) {}
 
 Turns::~Turns() {
   HAWSER_ASSERT(fibers_.empty());  // A job that never ends would leak what it holds.
@@ -88,9 +78,6 @@ void Turns::start(Job job, int owner) {
   fiber->bottom = fiber->stack.get();
   fiber->size = kStackBytes;
 #endif
-#ifdef __SANITIZE_THREAD__
-  fiber->tsan = __tsan_create_fiber(0);
-#endif
   fibers_.push_back(std::move(fiber));
 }
 
@@ -112,9 +99,6 @@ void Turns::leave() {
   __sanitizer_start_switch_fiber(fiber.is_over ? nullptr : &fiber.fake_stack, main_->bottom,
                                  main_->size);
 #endif
-#ifdef __SANITIZE_THREAD__
-  __tsan_switch_to_fiber(main_->tsan, 0);
-#endif
   HAWSER_ASSERT(::swapcontext(&fiber.context, &main_->context) == 0);
 #ifdef HAWSER_ASAN
   __sanitizer_finish_switch_fiber(fiber.fake_stack, &main_->bottom, &main_->size);
@@ -125,9 +109,6 @@ void Turns::resume(Fiber& fiber) {
   current_ = &fiber;
 #ifdef HAWSER_ASAN
   __sanitizer_start_switch_fiber(&main_->fake_stack, fiber.bottom, fiber.size);
-#endif
-#ifdef __SANITIZE_THREAD__
-  __tsan_switch_to_fiber(fiber.tsan, 0);
 #endif
   HAWSER_ASSERT(::swapcontext(&main_->context, &fiber.context) == 0);
 #ifdef HAWSER_ASAN
@@ -175,9 +156,6 @@ void Turns::run() {
     Fiber& fiber = *fibers_.back();
     resume(fiber);
     if (!fiber.is_over) continue;
-#ifdef __SANITIZE_THREAD__
-    __tsan_destroy_fiber(fiber.tsan);
-#endif
     spare_stacks().push_back(std::move(fiber.stack));
     std::erase_if(fibers_, [&](const auto& one) { return one.get() == &fiber; });
   }

@@ -1,6 +1,7 @@
 // Sessions and devices, read from a tree that stands in for /sys.
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <filesystem>
 #include <thread>
@@ -269,6 +270,43 @@ TEST_F(ScsiSysfsTest, a_device_that_goes_while_it_is_read_is_left_out) {
   }
   stop = true;
   coming_and_going.join();
+}
+
+TEST_F(ScsiSysfsTest, units_are_what_a_driver_serves_or_is_about_to) {
+  const std::string target = "devices/platform/host3/session1/target3:0:0/";
+  for (const char* lun : {"4", "5"}) {
+    const std::string hctl = "3:0:0:" + std::string(lun);
+    tree_.write(target + hctl + "/state", "running\n");
+    tree_.link("../../../" + target + hctl, "class/scsi_device/" + hctl + "/device");
+  }
+  tree_.write(target + "3:0:0:4/type", "12\n");  // An array's controller.
+  tree_.write(target + "3:0:0:5/type", "0\n");   // A disk whose size is being asked for.
+  for (const char* lun : {"1", "2"})
+    tree_.write(target + "3:0:0:" + lun + "/driver/uevent", "");
+  tree_.write(target + "3:0:0:6/driver/uevent", "");  // A tape.
+  tree_.link("../../../" + target + "3:0:0:6", "class/scsi_device/3:0:0:6/device");
+
+  Result<std::vector<Hctl>> units = scsi_.units(1);
+
+  ASSERT_TRUE(units) << units.error().message();
+  std::sort(units->begin(), units->end());
+  std::string luns;
+  for (const Hctl& unit : *units)
+    luns += std::to_string(unit.lun) + " ";
+  EXPECT_EQ(luns, "1 2 5 6 ");
+}
+
+TEST_F(ScsiSysfsTest, what_does_not_answer_a_read_is_not_rescanned) {
+  ScsiDevice disk = (*scsi_.devices(1))[0];
+  disk.name = "hawser-no-such-disk";
+
+  const Status rescanned = scsi_.rescan(ctx(), disk, true);
+
+  ASSERT_FALSE(rescanned);
+  EXPECT_NE(rescanned.error().message().find("/dev/hawser-no-such-disk"), std::string::npos);
+  EXPECT_EQ(read("class/scsi_device/3:0:0:1/device/rescan"), "");
+  EXPECT_TRUE(scsi_.rescan(ctx(), disk, false));
+  EXPECT_EQ(read("class/scsi_device/3:0:0:1/device/rescan"), "1");
 }
 
 TEST_F(ScsiSysfsTest, exactly_one_lun_is_scanned) {
