@@ -222,6 +222,19 @@ TEST(DetachSimTest, a_session_that_has_a_unit_without_a_disk_besides_stays) {
   EXPECT_NE(done->warnings.front().find("unit "), std::string::npos) << done->warnings.front();
 }
 
+TEST(DetachSimTest, a_host_that_is_slow_to_say_who_has_it_open_detaches_all_the_same) {
+  for (const Multipath multipath : {Multipath::required, Multipath::off}) {
+    const SimWorld before = sim_world();
+    SimWorld world = before;
+    attach_in_good_weather(world, sim_spec(1), {.multipath = multipath});
+    world.use_look_ms = 200;
+
+    detach_in_good_weather(world, attachment_id(sim_spec(1)));
+
+    EXPECT_EQ(world.picture(), before.picture());
+  }
+}
+
 // A disk of ours that is still to be deleted, say, when its block device is gone.
 TEST(DetachSimTest, a_unit_of_ours_without_a_disk_keeps_no_session) {
   const SimWorld before = sim_world();

@@ -286,6 +286,10 @@ Status SimHost::wait_until_unused(const Ctx& ctx, const std::string& device) {
   HAWSER_TRY(enter(ctx));
   HAWSER_TRY(faults_.look());
   const auto is_unused = [&] { return !is_open(device) && !world_.held_nodes.contains(device); };
+  if (world_.use_look_ms > 0 && !pause(ctx, std::chrono::milliseconds(world_.use_look_ms))) {
+    HAWSER_TRY(check_stop(ctx));
+    return Error(Errc::busy, device + " could not be looked at");
+  }
   wait(ctx, is_unused);
   if (is_unused()) return ok();
   HAWSER_TRY(check_stop(ctx));

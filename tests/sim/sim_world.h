@@ -105,6 +105,7 @@ struct SimWorld {
   std::set<std::string>
       wanted_nodes{};  // multipathd opens these disks, and later takes them into the map.
   bool flush_hangs = false;
+  std::int64_t use_look_ms = 0;      // What it takes to see whether somebody has a node open.
   unsigned reloads_until_stale = 0;  // After so many multipathd loads a map's first path alone.
   unsigned map_comebacks = 0;        // How often multipathd makes a removed map again.
   unsigned device_comebacks = 0;     // How often a scan under way brings a removed device.
