@@ -7,17 +7,6 @@ namespace {
 
 constexpr const char* kOther = "iqn.2026-11.org.example:t2";
 
-Result<Attachment> attach_calmly(SimWorld& world, const VolumeSpec& spec,
-                                 const AttachOptions& options = {}) {
-  SimProcess process(world);
-  return attach(process.ctx(), process.environment(), spec, options);
-}
-
-Result<DetachReport> detach_calmly(SimWorld& world, const VolumeSpec& spec, bool force = false) {
-  SimProcess process(world);
-  return detach(process.ctx(), process.environment(), attachment_id(spec), {.force = force});
-}
-
 // A session that is not ours, with a device for one LUN on it.
 Session add_foreign(SimWorld& world, const std::string& target, const std::string& address,
                     std::uint32_t lun) {
@@ -89,7 +78,7 @@ std::string without_devices(SimWorld world) {
 // Keeps: A8
 TEST(IdentitySimTest, a_leftover_at_a_reused_lun_number_is_scanned_anew) {
   SimWorld world = with_leftover();
-  const Result<Attachment> made = attach_calmly(world, sim_spec(1));
+  const Result<Attachment> made = attach_once(world, sim_spec(1));
   ASSERT_TRUE(made) << made.error().message();
   EXPECT_EQ(made->wwid, wwid_of(sim_identity(kUnit)));
   EXPECT_FALSE(made->warnings.empty());
@@ -101,7 +90,7 @@ TEST(IdentitySimTest, a_leftover_that_somebody_uses_is_left_alone) {
   SimWorld world = with_leftover();
   map_foreign(world, "earlier", only_device(world).dev);
   const std::string before = world.picture();
-  const Result<Attachment> made = attach_calmly(world, sim_spec(1));
+  const Result<Attachment> made = attach_once(world, sim_spec(1));
   ASSERT_FALSE(made);
   EXPECT_EQ(made.error().code(), Errc::busy) << made.error().message();
   EXPECT_EQ(world.picture(), before);
@@ -111,7 +100,7 @@ TEST(IdentitySimTest, a_leftover_that_somebody_uses_is_left_alone) {
 TEST(IdentitySimTest, a_leftover_without_a_lun_behind_it_is_not_handed_out) {
   SimWorld world = with_leftover();
   world.targets[kTarget].erase(1);
-  const Result<Attachment> made = attach_calmly(world, sim_spec(1));
+  const Result<Attachment> made = attach_once(world, sim_spec(1));
   ASSERT_FALSE(made);
   EXPECT_EQ(made.error().code(), Errc::not_found) << made.error().message();
 }
@@ -119,9 +108,9 @@ TEST(IdentitySimTest, a_leftover_without_a_lun_behind_it_is_not_handed_out) {
 // Keeps: A8
 TEST(IdentitySimTest, what_is_attached_already_is_refused_when_its_lun_is_anothers_now) {
   SimWorld world = sim_world();
-  ASSERT_TRUE(attach_calmly(world, sim_spec(2)));
+  ASSERT_TRUE(attach_once(world, sim_spec(2)));
   world.targets[kTarget][1] = "later";
-  const Result<Attachment> again = attach_calmly(world, sim_spec(2));
+  const Result<Attachment> again = attach_once(world, sim_spec(2));
   ASSERT_FALSE(again);
   EXPECT_EQ(again.error().code(), Errc::identity_mismatch);
 }
@@ -130,7 +119,7 @@ TEST(IdentitySimTest, what_is_attached_already_is_refused_when_its_lun_is_anothe
 TEST(IdentitySimTest, a_path_that_shows_another_unit_is_refused_and_the_others_are_used) {
   for (const char* unit : {"stranger", "copy=our-unit"}) {
     SimWorld world = two_targets(unit);
-    const Result<Attachment> made = attach_calmly(world, spec_of_both());
+    const Result<Attachment> made = attach_once(world, spec_of_both());
     ASSERT_TRUE(made) << made.error().message();
     ASSERT_TRUE(made->paths[1].error.has_value());
     EXPECT_EQ(made->paths[1].error->code(), Errc::identity_mismatch);
@@ -142,7 +131,7 @@ TEST(IdentitySimTest, a_path_that_shows_another_unit_is_refused_and_the_others_a
 // Keeps: A6
 TEST(IdentitySimTest, one_unit_behind_two_targets_is_one_volume) {
   SimWorld world = two_targets(kUnit);
-  ASSERT_TRUE(attach_calmly(world, spec_of_both()));
+  ASSERT_TRUE(attach_once(world, spec_of_both()));
   EXPECT_EQ(world.maps.begin()->second.paths.size(), 2u);
 }
 
@@ -151,7 +140,7 @@ TEST(IdentitySimTest, a_unit_that_is_not_the_expected_one_leaves_nothing) {
   SimWorld world = sim_world();
   VolumeSpec spec = sim_spec(2);
   spec.expected_wwid = wwid_of(sim_identity("neighbour"));
-  const Result<Attachment> made = attach_calmly(world, spec);
+  const Result<Attachment> made = attach_once(world, spec);
   ASSERT_FALSE(made);
   EXPECT_EQ(made.error().code(), Errc::identity_mismatch);
   EXPECT_EQ(world.picture(), sim_world().picture());
@@ -160,7 +149,7 @@ TEST(IdentitySimTest, a_unit_that_is_not_the_expected_one_leaves_nothing) {
 // Keeps: A6
 TEST(IdentitySimTest, a_volume_that_was_another_unit_before_the_reboot_is_refused_unless_expected) {
   SimWorld world = sim_world();
-  ASSERT_TRUE(attach_calmly(world, sim_spec(2)));
+  ASSERT_TRUE(attach_once(world, sim_spec(2)));
   SimWorld booted = sim_world();
   booted.wwids = world.wwids;
   booted.logs = world.logs;
@@ -170,17 +159,17 @@ TEST(IdentitySimTest, a_volume_that_was_another_unit_before_the_reboot_is_refuse
     }
   }
   booted.targets[kTarget][1] = "later";
-  const Result<Attachment> refused = attach_calmly(booted, sim_spec(2));
+  const Result<Attachment> refused = attach_once(booted, sim_spec(2));
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code(), Errc::identity_mismatch) << refused.error().message();
   EXPECT_TRUE(booted.devices.empty());
 
   // Nor is it after a try.
-  EXPECT_FALSE(attach_calmly(booted, sim_spec(2)));
+  EXPECT_FALSE(attach_once(booted, sim_spec(2)));
 
   VolumeSpec spec = sim_spec(2);
   spec.expected_wwid = wwid_of(sim_identity("later"));
-  EXPECT_TRUE(attach_calmly(booted, spec));
+  EXPECT_TRUE(attach_once(booted, spec));
   EXPECT_TRUE(booted.logs.contains(attachment_id(spec)));
 }
 
@@ -190,10 +179,10 @@ TEST(IdentitySimTest, a_second_volume_with_the_wwid_of_one_that_is_attached_is_r
   for (const std::string unit : {"copy=our-unit", kUnit}) {
     for (const Multipath multipath : {Multipath::preferred, Multipath::off}) {
       SimWorld world = two_targets(unit);
-      ASSERT_TRUE(attach_calmly(world, spec_of(kTarget), {.multipath = multipath}));
+      ASSERT_TRUE(attach_once(world, spec_of(kTarget), {.multipath = multipath}));
       const std::string before = world.picture();
       const Result<Attachment> second =
-          attach_calmly(world, spec_of(kOther), {.multipath = multipath});
+          attach_once(world, spec_of(kOther), {.multipath = multipath});
       ASSERT_FALSE(second);
       EXPECT_EQ(second.error().code(), Errc::identity_mismatch);
       EXPECT_EQ(world.picture(), before);
@@ -207,7 +196,7 @@ TEST(IdentitySimTest, a_map_of_that_wwid_over_a_disk_of_another_target_is_not_jo
   add_foreign(world, kOther, "10.0.3.2", 1);
   map_foreign(world, kUnit, only_device(world).dev);
   const std::string before = world.picture();
-  const Result<Attachment> made = attach_calmly(world, spec_of(kTarget));
+  const Result<Attachment> made = attach_once(world, spec_of(kTarget));
   ASSERT_FALSE(made);
   EXPECT_EQ(made.error().code(), Errc::identity_mismatch) << made.error().message();
   EXPECT_EQ(world.picture(), before);
@@ -218,7 +207,7 @@ TEST(IdentitySimTest, a_map_over_other_portals_of_the_volume_is_joined) {
   SimWorld world = sim_world();
   add_foreign(world, kTarget, "10.0.9.2", 1);
   map_foreign(world, kUnit, only_device(world).dev);
-  ASSERT_TRUE(attach_calmly(world, spec_of(kTarget)));
+  ASSERT_TRUE(attach_once(world, spec_of(kTarget)));
   EXPECT_EQ(world.maps.begin()->second.paths.size(), 2u);
 }
 
@@ -226,7 +215,7 @@ TEST(IdentitySimTest, a_map_over_other_portals_of_the_volume_is_joined) {
 TEST(IdentitySimTest, no_other_lun_of_the_target_appears) {
   SimWorld world = two_targets("stranger");
   add_foreign(world, kOther, "10.0.1.2", 1);
-  ASSERT_TRUE(attach_calmly(world, sim_spec(4)));
+  ASSERT_TRUE(attach_once(world, sim_spec(4)));
   EXPECT_EQ(world.devices.size(), 5u);
   for (const auto& [name, device] : world.devices)
     EXPECT_EQ(device.hctl.lun, 1u);
@@ -239,11 +228,11 @@ TEST(IdentitySimTest, no_other_lun_of_the_target_appears) {
 TEST(IdentitySimTest, detach_leaves_a_map_of_the_same_wwid_alone_that_has_none_of_its_disks) {
   SimWorld world = sim_world();
   world.targets[kOther] = {{1, kUnit}};
-  ASSERT_TRUE(attach_calmly(world, spec_of(kTarget), {.multipath = Multipath::off}));
+  ASSERT_TRUE(attach_once(world, spec_of(kTarget), {.multipath = Multipath::off}));
   const Session theirs = add_foreign(world, kOther, "10.0.3.2", 1);
   map_foreign(world, kUnit, world.devices.at("sd-" + std::to_string(theirs.sid) + "-1").dev);
 
-  ASSERT_TRUE(detach_calmly(world, spec_of(kTarget)));
+  ASSERT_TRUE(detach_once(world, attachment_id(spec_of(kTarget))));
   EXPECT_EQ(world.maps.size(), 1u);
   EXPECT_EQ(only_device(world).sid, theirs.sid);
 }
@@ -251,13 +240,14 @@ TEST(IdentitySimTest, detach_leaves_a_map_of_the_same_wwid_alone_that_has_none_o
 // Keeps: D10
 TEST(IdentitySimTest, detach_refuses_a_map_into_which_somebody_merged_another_unit) {
   SimWorld world = two_targets(kUnit);
-  ASSERT_TRUE(attach_calmly(world, spec_of(kTarget)));
+  ASSERT_TRUE(attach_once(world, spec_of(kTarget)));
   const Session theirs = add_foreign(world, kOther, "10.0.3.2", 1);
   Map& map = world.maps.begin()->second;
   map.paths.push_back({.dev = world.devices.at("sd-" + std::to_string(theirs.sid) + "-1").dev});
   const std::string before = world.picture();
   for (const bool force : {false, true}) {
-    const Result<DetachReport> done = detach_calmly(world, spec_of(kTarget), force);
+    const Result<DetachReport> done =
+        detach_once(world, attachment_id(spec_of(kTarget)), {.force = force});
     ASSERT_FALSE(done);
     EXPECT_EQ(done.error().code(), Errc::identity_mismatch);
     EXPECT_EQ(world.picture(), before);
@@ -267,9 +257,9 @@ TEST(IdentitySimTest, detach_refuses_a_map_into_which_somebody_merged_another_un
 // Keeps: D10
 TEST(IdentitySimTest, nothing_is_written_through_a_path_whose_lun_is_anothers_now) {
   SimWorld world = two_targets(kUnit);
-  ASSERT_TRUE(attach_calmly(world, spec_of_both()));
+  ASSERT_TRUE(attach_once(world, spec_of_both()));
   world.targets[kOther][1] = "later";
-  const Result<DetachReport> done = detach_calmly(world, spec_of_both());
+  const Result<DetachReport> done = detach_once(world, attachment_id(spec_of_both()));
   ASSERT_TRUE(done) << done.error().message();
   EXPECT_FALSE(done->warnings.empty());
   EXPECT_EQ(world.picture(), two_targets(kUnit).picture());
@@ -281,7 +271,7 @@ TEST(IdentitySimTest, nothing_is_written_through_a_path_whose_lun_is_anothers_no
 TEST(IdentitySimTest, a_path_that_is_back_as_another_unit_is_none_to_flush_through) {
   SimWorld world = two_targets(kUnit);
   world.runs_multipathd = false;
-  ASSERT_TRUE(attach_calmly(world, spec_of_both()));
+  ASSERT_TRUE(attach_once(world, spec_of_both()));
   world.dirty = {kUnit};
   world.dead_portals = {"10.0.1.2", "10.0.2.2"};
   world.targets[kOther][1] = "later";
@@ -307,10 +297,10 @@ TEST(IdentitySimTest, a_path_that_is_back_as_another_unit_is_none_to_flush_throu
 TEST(IdentitySimTest, a_path_whose_lun_is_anothers_now_leaves_a_map_that_is_in_use) {
   for (const bool is_mounted : {false, true}) {
     SimWorld world = two_targets(kUnit);
-    ASSERT_TRUE(attach_calmly(world, spec_of_both()));
+    ASSERT_TRUE(attach_once(world, spec_of_both()));
     world.targets[kOther][1] = "later";
     (is_mounted ? world.held_nodes : world.open_nodes) = {"dm-0"};
-    const Result<DetachReport> done = detach_calmly(world, spec_of_both());
+    const Result<DetachReport> done = detach_once(world, attachment_id(spec_of_both()));
     ASSERT_FALSE(done);
     EXPECT_EQ(done.error().code(), Errc::busy) << done.error().message();
     EXPECT_EQ(world.maps.begin()->second.paths.size(), 1U);
@@ -320,16 +310,17 @@ TEST(IdentitySimTest, a_path_whose_lun_is_anothers_now_leaves_a_map_that_is_in_u
 // Keeps: D10
 TEST(IdentitySimTest, when_every_lun_is_anothers_now_detach_stops_and_force_writes_nothing) {
   SimWorld world = sim_world();
-  ASSERT_TRUE(attach_calmly(world, sim_spec(2)));
+  ASSERT_TRUE(attach_once(world, sim_spec(2)));
   world.dirty = {kUnit};
   world.targets[kTarget][1] = "later";
   const std::string before = world.picture();
-  const Result<DetachReport> refused = detach_calmly(world, sim_spec(2));
+  const Result<DetachReport> refused = detach_once(world, attachment_id(sim_spec(2)));
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code(), Errc::data_at_risk);
   EXPECT_EQ(world.picture(), before);
 
-  const Result<DetachReport> forced = detach_calmly(world, sim_spec(2), true);
+  const Result<DetachReport> forced =
+      detach_once(world, attachment_id(sim_spec(2)), {.force = true});
   ASSERT_TRUE(forced) << forced.error().message();
   EXPECT_FALSE(forced->flushed);
   EXPECT_FALSE(world.dirty.empty());
@@ -342,11 +333,11 @@ TEST(IdentitySimTest, when_every_lun_is_anothers_now_detach_stops_and_force_writ
 // Keeps: A14
 TEST(IdentitySimTest, read_only_is_what_the_map_or_the_disk_becomes) {
   SimWorld world = sim_world();
-  ASSERT_TRUE(attach_calmly(world, read_only(sim_spec(2))));
+  ASSERT_TRUE(attach_once(world, read_only(sim_spec(2))));
   EXPECT_TRUE(world.maps.begin()->second.is_read_only);
-  ASSERT_TRUE(detach_calmly(world, sim_spec(2)));
+  ASSERT_TRUE(detach_once(world, attachment_id(sim_spec(2))));
 
-  ASSERT_TRUE(attach_calmly(world, read_only(sim_spec(2)), {.multipath = Multipath::off}));
+  ASSERT_TRUE(attach_once(world, read_only(sim_spec(2)), {.multipath = Multipath::off}));
   EXPECT_TRUE(only_device(world).read_only);
 }
 
@@ -354,11 +345,11 @@ TEST(IdentitySimTest, read_only_is_what_the_map_or_the_disk_becomes) {
 TEST(IdentitySimTest, a_write_protected_unit_is_not_attached_for_writing) {
   SimWorld world = sim_world();
   world.write_protected = {kUnit};
-  const Result<Attachment> refused = attach_calmly(world, sim_spec(2));
+  const Result<Attachment> refused = attach_once(world, sim_spec(2));
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code(), Errc::permission_denied);
   EXPECT_EQ(world.picture(), sim_world().picture());
-  EXPECT_TRUE(attach_calmly(world, read_only(sim_spec(2))));
+  EXPECT_TRUE(attach_once(world, read_only(sim_spec(2))));
 }
 
 // --- every fault
@@ -468,7 +459,7 @@ TEST(IdentitySimTest, an_attach_after_one_that_crashed_is_in_the_log) {
         (void)attach(process.ctx(), process.environment(), spec, {});
       },
       [&](SimWorld& world, bool) {
-        ASSERT_TRUE(attach_calmly(world, spec));
+        ASSERT_TRUE(attach_once(world, spec));
         EXPECT_TRUE(world.logs.contains(id));
         EXPECT_TRUE(recover_in_good_weather(world, id));
         detach_in_good_weather(world, id);
@@ -506,7 +497,7 @@ TEST(IdentitySimTest, a_recovery_after_another_has_attached_the_unit_takes_nothi
       continue;
     } catch (const SimCrash&) {
     }
-    if (!attach_calmly(world, spec)) continue;  // The dead one has told which unit it was at.
+    if (!attach_once(world, spec)) continue;  // The dead one has told which unit it was at.
     ++attached;
     const auto devices = world.devices.size();
     SimProcess process(world);

@@ -89,6 +89,24 @@ inline void in_turns(SimWorld& world, const std::function<void(Faults&)>& meanwh
   turns.run();
 }
 
+// Each in a process of its own, with nothing in its way but what the world has.
+inline Result<Attachment> attach_once(SimWorld& world, const VolumeSpec& spec,
+                                      const AttachOptions& options = {}) {
+  SimProcess process(world);
+  return attach(process.ctx(), process.environment(), spec, options);
+}
+
+inline Result<DetachReport> detach_once(SimWorld& world, const std::string& id,
+                                        const DetachOptions& options = {}) {
+  SimProcess process(world);
+  return detach(process.ctx(), process.environment(), id, options);
+}
+
+inline Result<RecoverReport> recover_once(SimWorld& world) {
+  SimProcess process(world);
+  return recover(process.ctx(), process.environment());
+}
+
 // In good weather: recovers, and says whether the volume is attached.
 inline bool recover_in_good_weather(SimWorld& world, const std::string& id) {
   SimProcess process(world);
@@ -108,15 +126,13 @@ inline bool recover_in_good_weather(SimWorld& world, const std::string& id) {
 }
 
 inline void detach_in_good_weather(SimWorld& world, const std::string& id) {
-  SimProcess process(world);
-  const Result<DetachReport> report = detach(process.ctx(), process.environment(), id, {});
+  const Result<DetachReport> report = detach_once(world, id);
   EXPECT_TRUE(report) << report.error().message();
 }
 
 inline void attach_in_good_weather(SimWorld& world, const VolumeSpec& spec,
                                    const AttachOptions& options) {
-  SimProcess process(world);
-  const Result<Attachment> made = attach(process.ctx(), process.environment(), spec, options);
+  const Result<Attachment> made = attach_once(world, spec, options);
   ASSERT_TRUE(made) << made.error().message();
 }
 
