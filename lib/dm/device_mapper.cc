@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
+#include <memory>
 #include <utility>
 
 #include "base/c_ptr.h"
@@ -192,10 +193,10 @@ Status switch_table(const std::string& uuid, std::uint32_t flags, std::uint16_t 
 }
 
 // Drops a table that was loaded and not switched to.
-void clear_table(const std::string& uuid) {
+Status clear_table(const std::string& uuid) {
   const MutexLock lock(g_dm_mutex);
-  const Result<Task> task = make_task(DM_DEVICE_CLEAR, uuid);
-  if (task) (void)run(*task, "clear map " + uuid);
+  HAWSER_TRY_ASSIGN(const Task task, make_task(DM_DEVICE_CLEAR, uuid));
+  return run(task, "drop the new table of map " + uuid);
 }
 
 // The switch waits for I/O in flight, so it runs on a worker. The load does not: one that comes
@@ -208,14 +209,16 @@ Status change_table(const Ctx& ctx, const std::string& doing, const Map& map, co
     HAWSER_TRY(load(map.uuid, target, map.is_read_only));
   }
   const auto has_begun = std::make_shared<std::atomic<bool>>(false);
-  const Status changed =
+  Status changed =
       run_bounded(ctx, doing + " map " + map.uuid, [uuid = map.uuid, flags, udev_flags, has_begun] {
         *has_begun = true;
         return switch_table(uuid, flags, udev_flags);
       });
+  if (changed || *has_begun) return changed;
   // It would stay for whoever resumes the map next.
-  if (!changed && !*has_begun) clear_table(map.uuid);
-  return changed;
+  const Status cleared = clear_table(map.uuid);
+  if (cleared || is_absent(cleared)) return changed;
+  return std::move(changed).error().with(cleared.error().message()).with(Outcome::unknown);
 }
 
 }  // namespace

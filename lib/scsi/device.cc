@@ -33,16 +33,16 @@ Result<std::vector<Hctl>> ScsiSysfs::addresses(std::uint32_t sid) const {
   // .../sessionN/targetH:C:T/H:C:T:L
   const std::string session = "class/iscsi_session/session" + std::to_string(sid) + "/device";
   HAWSER_TRY_ASSIGN(const std::vector<std::string> targets, sysfs_.list(session));
-  std::vector<Hctl> units;
+  std::vector<Hctl> addresses;
   for (const std::string& target : targets) {
     if (!target.starts_with("target")) continue;
     HAWSER_TRY_ASSIGN(const std::vector<std::string> entries, sysfs_.list(session + "/" + target));
     for (const std::string& entry : entries) {
       // What is no address is an attribute of the target itself.
-      if (const std::optional<Hctl> hctl = parse_hctl(entry)) units.push_back(*hctl);
+      if (const std::optional<Hctl> hctl = parse_hctl(entry)) addresses.push_back(*hctl);
     }
   }
-  return units;
+  return addresses;
 }
 
 Result<std::vector<Hctl>> ScsiSysfs::units(std::uint32_t sid) const {
