@@ -13,13 +13,14 @@ Status run_all(const Ctx& ctx, Host& host, std::vector<std::function<Status(cons
   Status waited;
   {
     const std::unique_ptr<Crew> crew = host.crew();
-    for (std::size_t i = 0; i < tasks.size(); ++i) {
-      crew->start(ctx, [&, i](const Ctx& task_ctx) {
-        Status result = tasks[i](task_ctx);
-        const MutexLock lock(mutex);
-        results[i] = std::move(result);
-      });
-    }
+    const auto run = [&](const Ctx& task_ctx, std::size_t i) {
+      Status result = tasks[i](task_ctx);
+      const MutexLock lock(mutex);
+      results[i] = std::move(result);
+    };
+    for (std::size_t i = 1; i < tasks.size(); ++i)
+      crew->start(ctx, [&run, i](const Ctx& task_ctx) { run(task_ctx, i); });
+    if (!tasks.empty()) run(ctx, 0);  // The caller would only wait.
     for (;;) {
       const Result<bool> more = crew->wait_one(ctx);
       if (more && *more) continue;
