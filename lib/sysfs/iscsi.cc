@@ -107,10 +107,8 @@ Result<std::vector<Session>> IscsiSysfs::sessions_to(const std::string& target) 
   HAWSER_TRY_ASSIGN(const std::vector<std::uint32_t> sids, this->sids());
   std::vector<Session> sessions;
   for (const std::uint32_t sid : sids) {
-    const Result<std::string> name = sysfs_.attribute(session_dir(sid) + "targetname");
-    if (name && *name != target) continue;
-    HAWSER_TRY_ASSIGN(std::optional<Session> one, session(sid));
-    if (one && one->target == target) sessions.push_back(*std::move(one));
+    HAWSER_TRY_ASSIGN(std::optional<Session> one, read(sid, &target));
+    if (one) sessions.push_back(*std::move(one));
   }
   return sessions;
 }
@@ -139,13 +137,21 @@ std::string IscsiSysfs::address(const std::string& connection, const std::string
 }
 
 Result<std::optional<Session>> IscsiSysfs::session(std::uint32_t sid) const {
+  return read(sid, nullptr);
+}
+
+// `target`: which it has to be to, or it is none; may be null. Hosts have sessions to many.
+Result<std::optional<Session>> IscsiSysfs::read(std::uint32_t sid,
+                                                const std::string* target) const {
   const std::string number = std::to_string(sid);
   const std::string connection = "class/iscsi_connection/connection" + number + ":0/";
-  if (!exists(sid)) return std::optional<Session>{};
   Reader reader(sysfs_, session_dir(sid));
   Session session{.sid = sid};
-  session.host_no = reader.host_number();
   session.target = reader.text("targetname");
+  if (reader.status() && target != nullptr && session.target != *target) {
+    return std::optional<Session>{};
+  }
+  session.host_no = reader.host_number();
   session.iface = reader.text("ifacename");
   session.state = reader.state();
   session.tpgt = reader.number_at<int>(session_dir(sid) + "tpgt");

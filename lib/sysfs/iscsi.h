@@ -42,6 +42,7 @@ class IscsiSysfs {
 
  private:
   Result<std::vector<std::uint32_t>> sids() const;
+  Result<std::optional<Session>> read(std::uint32_t sid, const std::string* target) const;
   std::string address(const std::string& connection, const std::string& written) const;
 
   const Sysfs& sysfs_;
