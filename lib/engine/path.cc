@@ -184,6 +184,12 @@ Status find_or_scan(const Ctx& ctx, Operation& operation, const PathPlan& plan, 
     path.device = *existing;
     return take_existing(ctx, operation, path);
   }
+  // Not scanned, so that what the log says we brought is never somebody's tape.
+  HAWSER_TRY_ASSIGN(const bool is_no_disk,
+                    operation.host().is_no_disk(ctx, path.session.unit(lun)));
+  if (is_no_disk) {
+    return Error(Errc::unsupported, "LUN " + std::to_string(lun) + " is there, but is no disk");
+  }
   HAWSER_TRY_ASSIGN(path.device, scan_device(ctx, operation, path.logged, plan, path.session));
   return ok();
 }
@@ -316,6 +322,7 @@ Status finish_scan(const Ctx& ctx, Operation& operation, const DeviceEntry& entr
     for (const ScsiDevice& device : devices) {
       if (device.hctl.lun == entry.lun) fields = device_fields(device);
     }
+    HAWSER_TRY(host.remove_if_no_disk(ctx, session->unit(entry.lun)));
   }
   operation.found_done(step::kDevice, entry.number, std::move(fields));
   return ok();

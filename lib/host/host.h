@@ -138,7 +138,8 @@ class Host {
   // and no identity. nullopt if there is none.
   virtual Result<std::optional<ScsiDevice>> find_device(const Ctx& ctx, const DevT& dev) = 0;
 
-  // Waits until the disk is there with a size and an identity. Errors: deadline_exceeded.
+  // Waits until the disk is there with a size and an identity. Errors: deadline_exceeded,
+  // not_found, unsupported (what is there is no disk).
   virtual Result<ScsiDevice> wait_for_device(const Ctx& ctx, const Session& session,
                                              std::uint32_t lun) = 0;
 
@@ -147,6 +148,11 @@ class Host {
   // all I/O, also when the unit is back. Source: read_capacity_error() in Linux drivers/scsi/sd.c.
   // Errors: unavailable, io, deadline_exceeded.
   virtual Status rescan(const Ctx& ctx, const ScsiDevice& device) = 0;
+
+  // A unit is there that no disk comes of: a tape, an array's controller.
+  virtual Result<bool> is_no_disk(const Ctx& ctx, const Hctl& unit) = 0;
+  // Deletes such a one. What is a disk, or not there, is left as it is.
+  virtual Status remove_if_no_disk(const Ctx& ctx, const Hctl& unit) = 0;
 
   // Deletes a SCSI device and returns once it is gone from sysfs. Gone already is success.
   virtual Status remove_device(const Ctx& ctx, const ScsiDevice& device) = 0;

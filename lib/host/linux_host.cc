@@ -218,8 +218,9 @@ Status LinuxHost::scan(const Ctx& ctx, const Session& session, std::uint32_t lun
 
 Status LinuxHost::finish_scan(const Ctx& ctx, const Session& session, std::uint32_t lun) {
   HAWSER_TRY(scsi_.finish_scan(ctx, session, lun));
-  Status probed = wait_until(ctx, UdevMonitor::Source::kernel, kDeviceTick,
-                             [&]() -> Result<bool> { return !scsi_.is_probing(session, lun); });
+  Status probed = wait_until(ctx, UdevMonitor::Source::kernel, kDeviceTick, [&]() -> Result<bool> {
+    return !scsi_.is_probing(session.unit(lun));
+  });
   if (probed) return ok();
   return std::move(probed)
       .error()
@@ -247,12 +248,15 @@ Result<ScsiDevice> LinuxHost::wait_for_device(const Ctx& ctx, const Session& ses
                                               std::uint32_t lun) {
   const auto look = [&]() -> Result<std::optional<ScsiDevice>> {
     // Only this one is looked at: a session may have hundreds.
-    const Hctl hctl{.host = session.host_no, .target = session.target_id, .lun = lun};
-    HAWSER_TRY_ASSIGN(const std::optional<ScsiDevice> device, scsi_.device(hctl, session.sid));
+    const Hctl unit = session.unit(lun);
+    HAWSER_TRY_ASSIGN(const std::optional<ScsiDevice> device, scsi_.device(unit, session.sid));
     if (device && device->sectors != 0) return device;
+    if (scsi_.is_no_disk(unit)) {
+      return Error(Errc::unsupported, "LUN " + std::to_string(lun) + " is there, but is no disk");
+    }
     // The scan has returned: the unit itself is there by now, or there is none.
     std::optional<ScsiDevice> none;
-    if (scsi_.has_device(session, lun)) return none;
+    if (scsi_.exists(unit)) return none;
     return Error(Errc::not_found,
                  "the target shows no LUN " + std::to_string(lun) + " to this initiator");
   };
@@ -267,12 +271,28 @@ Status LinuxHost::rescan(const Ctx& ctx, const ScsiDevice& device) {
   return read_when_open(ctx, *known, [&] { return scsi_.rescan(ctx, *known, true); });
 }
 
+Result<bool> LinuxHost::is_no_disk(const Ctx& ctx, const Hctl& unit) {
+  HAWSER_TRY(ctx.check());
+  return scsi_.is_no_disk(unit);
+}
+
+Status LinuxHost::remove_if_no_disk(const Ctx& ctx, const Hctl& unit) {
+  HAWSER_TRY_ASSIGN(const bool is_no_disk, this->is_no_disk(ctx, unit));
+  if (!is_no_disk) return ok();
+  HAWSER_TRY(scsi_.remove(ctx, unit));
+  return wait_until_gone(ctx, unit, "unit " + to_string(unit));
+}
+
 Status LinuxHost::remove_device(const Ctx& ctx, const ScsiDevice& device) {
   HAWSER_TRY(scsi_.remove(ctx, device));
+  return wait_until_gone(ctx, device.hctl, device.name);
+}
+
+Status LinuxHost::wait_until_gone(const Ctx& ctx, const Hctl& unit, const std::string& name) const {
   Status gone = wait_until(ctx, UdevMonitor::Source::kernel, kDeviceTick,
-                           [&]() -> Result<bool> { return !scsi_.exists(device); });
+                           [&]() -> Result<bool> { return !scsi_.exists(unit); });
   if (gone) return ok();
-  return std::move(gone).error().with(device.name + " is being deleted").with(Outcome::unknown);
+  return std::move(gone).error().with(name + " is being deleted").with(Outcome::unknown);
 }
 
 Status LinuxHost::set_read_only(const Ctx& ctx, const std::string& name, bool is_read_only) {

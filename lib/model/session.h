@@ -3,6 +3,8 @@
 #include <cstdint>
 #include <string>
 
+#include "model/scsi_device.h"
+
 namespace hawser {
 
 // The kernel's words of /sys/class/iscsi_session/*/state.
@@ -21,6 +23,9 @@ struct Session {
   std::uint32_t target_id = 0;  // T of H:C:T:L; 0 for iscsi_tcp.
 
   bool operator==(const Session&) const = default;
+
+  // Where the kernel has a unit of this session.
+  Hctl unit(std::uint32_t lun) const { return {.host = host_no, .target = target_id, .lun = lun}; }
 };
 
 }  // namespace hawser

@@ -1,6 +1,9 @@
 #include "scsi/device.h"
 
+#include <algorithm>
+#include <array>
 #include <memory>
+#include <string_view>
 #include <utility>
 
 #include "base/number.h"
@@ -12,8 +15,13 @@
 namespace hawser {
 namespace {
 
-// What the kernel makes a disk of. Source: SPC-4, 6.6.2, peripheral device type.
-constexpr const char* kDiskType = "0";
+// What the kernel makes a disk of, by the peripheral device type of SPC-4, 6.6.2: disks, optical,
+// simplified and zoned ones. Source: sd_probe() in Linux drivers/scsi/sd.c.
+constexpr std::array<std::string_view, 4> kDiskTypes{"0", "7", "14", "20"};
+
+bool is_disk_type(std::string_view type) {
+  return std::find(kDiskTypes.begin(), kDiskTypes.end(), type) != kDiskTypes.end();
+}
 
 std::string device_dir(const Hctl& hctl) {
   return "class/scsi_device/" + to_string(hctl) + "/device/";
@@ -116,23 +124,17 @@ Result<std::optional<ScsiDevice>> ScsiSysfs::find(const DevT& dev) const {
   return device;
 }
 
-bool ScsiSysfs::has_device(const Session& session, std::uint32_t lun) const {
-  return sysfs_.exists(
-      device_dir({.host = session.host_no, .target = session.target_id, .lun = lun}));
-}
-
-bool ScsiSysfs::is_probing(const Session& session, std::uint32_t lun) const {
-  return is_probing({.host = session.host_no, .target = session.target_id, .lun = lun});
-}
+bool ScsiSysfs::exists(const Hctl& unit) const { return sysfs_.exists(device_dir(unit)); }
 
 bool ScsiSysfs::is_probing(const Hctl& unit) const {
   const std::string dir = device_dir(unit);
   const Result<std::string> type = sysfs_.attribute(dir + "type");
-  return type && *type == kDiskType && !sysfs_.exists(dir + "block");
+  return type && is_disk_type(*type) && !sysfs_.exists(dir + "block");
 }
 
-bool ScsiSysfs::exists(const ScsiDevice& device) const {
-  return sysfs_.exists(device_dir(device.hctl));
+bool ScsiSysfs::is_no_disk(const Hctl& unit) const {
+  const Result<std::string> type = sysfs_.attribute(device_dir(unit) + "type");
+  return type && !is_disk_type(*type);
 }
 
 Result<std::string> ScsiSysfs::state(const ScsiDevice& device) const {
@@ -196,7 +198,7 @@ Status ScsiSysfs::remove(const Ctx& ctx, const ScsiDevice& device) const {
   // The address may have been given to another device since we looked.
   const Result<std::string> dev =
       sysfs_.attribute(device_dir(device.hctl) + "block/" + device.name + "/dev");
-  if (!dev && !exists(device)) return ok();
+  if (!dev && !exists(device.hctl)) return ok();
   bool is_another = dev && parse_dev(*dev) != device.dev;
   if (!dev) {
     HAWSER_TRY_ASSIGN(const std::vector<std::string> disks,
@@ -206,7 +208,11 @@ Status ScsiSysfs::remove(const Ctx& ctx, const ScsiDevice& device) const {
   if (is_another) {
     return Error(Errc::identity_mismatch, device.name + " is another device now");
   }
-  const Status written = write(ctx, device_dir(device.hctl) + "delete", "1");
+  return remove(ctx, device.hctl);
+}
+
+Status ScsiSysfs::remove(const Ctx& ctx, const Hctl& unit) const {
+  const Status written = write(ctx, device_dir(unit) + "delete", "1");
   const bool is_gone = !written && (written.error().code() == Errc::not_found);
   return is_gone ? ok() : written;
 }

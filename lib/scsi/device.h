@@ -31,11 +31,12 @@ class ScsiSysfs {
   Result<std::optional<ScsiDevice>> device(const Hctl& hctl, std::uint32_t sid) const;
 
   // The SCSI device is there, whether or not its disk is.
-  bool has_device(const Session& session, std::uint32_t lun) const;
+  bool exists(const Hctl& unit) const;
   // A unit that has been found, and whose disk is still to come: the kernel asks for its size
   // first, in a thread of its own. Source: sd_probe() in Linux drivers/scsi/sd.c.
-  bool is_probing(const Session& session, std::uint32_t lun) const;
-  bool exists(const ScsiDevice& device) const;
+  bool is_probing(const Hctl& unit) const;
+  // A unit that no disk comes of: a tape, an array's controller.
+  bool is_no_disk(const Hctl& unit) const;
 
   // The kernel's word for how it is: "running". Errors: not_found (it is gone, or another disk is
   // at its address).
@@ -62,6 +63,8 @@ class ScsiSysfs {
 
   // Asks for the device to be deleted, if its name still belongs to it. Gone already is success.
   Status remove(const Ctx& ctx, const ScsiDevice& device) const;
+  // The same of a unit, whatever it is.
+  Status remove(const Ctx& ctx, const Hctl& unit) const;
 
   // The node of a block device of `name`: "sdb", "dm-3". Errors: not_found.
   Result<DevT> number(const std::string& name) const;
@@ -73,7 +76,6 @@ class ScsiSysfs {
   Result<std::shared_ptr<const Sysfs>> own_root() const;
   // Of all that the session has.
   Result<std::vector<Hctl>> addresses(std::uint32_t sid) const;
-  bool is_probing(const Hctl& unit) const;
   Result<std::optional<ScsiDevice>> read(const std::string& dir, const Hctl& hctl,
                                          std::uint32_t sid) const;
   Status write(const Ctx& ctx, const std::string& path, const std::string& text) const;

@@ -120,34 +120,6 @@ TEST(DetachSimTest, an_entry_by_the_serial_number_goes_as_well) {
   EXPECT_EQ(world.picture(), before.picture()) << "it was there before";
 }
 
-// Keeps: D8
-TEST(DetachSimTest, a_session_that_has_a_unit_without_a_disk_besides_stays) {
-  SimWorld world = sim_world();
-  attach_in_good_weather(world, sim_spec(1), {});
-  const std::uint32_t sid = world.sessions.begin()->first;
-  world.tapes = {{sid, 7}};
-
-  const Result<DetachReport> done = detach_once(world, attachment_id(sim_spec(1)));
-
-  ASSERT_TRUE(done) << done.error().message();
-  EXPECT_TRUE(world.sessions.contains(sid));
-  EXPECT_TRUE(world.devices.empty());
-  ASSERT_EQ(done->warnings.size(), 1u);
-  EXPECT_NE(done->warnings.front().find("unit "), std::string::npos) << done->warnings.front();
-}
-
-// A disk of ours that is still to be deleted, say, when its block device is gone.
-TEST(DetachSimTest, a_unit_of_ours_without_a_disk_keeps_no_session) {
-  const SimWorld before = sim_world();
-  SimWorld world = before;
-  attach_in_good_weather(world, sim_spec(1), {});
-  world.tapes = {{world.sessions.begin()->first, 1}};
-
-  detach_in_good_weather(world, attachment_id(sim_spec(1)));
-
-  EXPECT_EQ(world.picture(), before.picture());
-}
-
 // multipathd lags: it makes a map of a bare disk when that is gone, and udev looks into it.
 // Keeps: D2
 TEST(DetachSimTest, a_map_that_comes_when_its_disk_is_gone_is_waited_for) {

@@ -309,9 +309,9 @@ Result<std::vector<Hctl>> SimHost::units(const Ctx& ctx, std::uint32_t sid) {
   std::vector<Hctl> units;
   for (const ScsiDevice& disk : disks)
     units.push_back(disk.hctl);
-  const auto [first, last] = world_.tapes.equal_range(sid);
-  for (auto tape = first; tape != last; ++tape)
-    units.push_back({.host = world_.sessions.at(sid).host_no, .lun = tape->second});
+  for (const auto& [tape_sid, lun] : world_.tapes) {
+    if (tape_sid == sid) units.push_back({.host = sid, .lun = lun});
+  }
   return units;
 }
 
@@ -321,7 +321,22 @@ Result<ScsiDevice> SimHost::wait_for_device(const Ctx& ctx, const Session& sessi
   for (const ScsiDevice& device : found) {
     if (device.hctl.lun == lun) return device;
   }
+  if (world_.has_tape(session.sid, lun)) return Error(Errc::unsupported, "it is a tape");
   return Error(Errc::not_found, "no such LUN");
+}
+
+Result<bool> SimHost::is_no_disk(const Ctx& ctx, const Hctl& unit) {
+  HAWSER_TRY(enter(ctx));
+  HAWSER_TRY(faults_.look());
+  return world_.has_tape(unit.host, unit.lun);
+}
+
+Status SimHost::remove_if_no_disk(const Ctx& ctx, const Hctl& unit) {
+  HAWSER_TRY(enter(ctx));
+  return change([&]() -> Status {
+    world_.tapes.erase({unit.host, unit.lun});
+    return ok();
+  });
 }
 
 // A device whose LUN is gone keeps what it had.

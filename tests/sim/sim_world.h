@@ -59,6 +59,7 @@ struct SimWorld {
   std::set<std::string> short_pages{};  // Addresses behind which a scan reads no serial number.
   std::map<std::string, std::vector<std::string>> advertised{};  // IQN: what SendTargets lists.
   std::set<std::string> write_protected{};              // Units that are exported read-only.
+  std::set<std::string> tape_units{};                   // Units that are no disks.
   std::map<std::string, std::uint64_t> unit_sectors{};  // Of units that are not of the usual size.
 
   // --- this host ---
@@ -66,7 +67,7 @@ struct SimWorld {
   std::vector<SimLogin> logins_in_flight{};
   std::vector<SimScan> scans_in_flight{};
   std::map<std::string, ScsiDevice> devices{};
-  std::multimap<std::uint32_t, std::uint64_t> tapes{};  // Session: LUN.
+  std::set<std::pair<std::uint32_t, std::uint64_t>> tapes{};  // Session and LUN.
   std::map<std::string, Map> maps{};
   std::set<std::string> wwids{};
   std::set<std::string> node_records{};
@@ -187,6 +188,10 @@ struct SimWorld {
     });
   }
 
+  bool has_tape(std::uint32_t sid, std::uint64_t lun) const {
+    return sessions.contains(sid) && tapes.contains({sid, lun});
+  }
+
   // What a scan finds. As the kernel does, leaves a device alone that is there.
   void add_device(const Session& session, std::uint32_t lun) {
     if (is_dead(session.sid)) return;
@@ -195,6 +200,10 @@ struct SimWorld {
     if (unit == luns.end()) return;
     const std::string name = "sd-" + std::to_string(session.sid) + "-" + std::to_string(lun);
     if (devices.contains(name)) return;
+    if (tape_units.contains(unit->second)) {
+      tapes.emplace(session.sid, lun);
+      return;
+    }
     ScsiDevice device{.hctl = {.host = session.host_no, .lun = lun},
                       .sid = session.sid,
                       .name = name,
@@ -257,6 +266,11 @@ struct SimWorld {
       text += "login in flight " + login.session.target + " " + login.session.address + "\n";
     for (const SimScan& scan : scans_in_flight)
       text += "scan in flight " + scan.session.target + " " + scan.session.address + "\n";
+    for (const auto& [sid, lun] : tapes) {
+      if (sessions.contains(sid)) {
+        text += "tape " + std::to_string(lun) + " of session " + std::to_string(sid) + "\n";
+      }
+    }
     for (const auto& [name, device] : devices)
       text += "device " + name + " " + to_string(device.hctl) + (device.read_only ? " ro\n" : "\n");
     for (const auto& [uuid, map] : maps)

@@ -2,6 +2,8 @@
 
 #include <chrono>
 #include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <thread>
 
 #include <gtest/gtest.h>
@@ -42,6 +44,17 @@ class LinuxHostTest : public testing::Test {
     tree_.link("../../" + connection, "class/iscsi_connection/connection1:0");
   }
 
+  void make_unit(const std::string& address, const std::string& type) const {
+    const std::string unit = "devices/platform/host3/session1/target3:0:0/" + address;
+    tree_.write(unit + "/type", type + "\n");
+    tree_.write(unit + "/delete", "");
+    tree_.link("../../../" + unit, "class/scsi_device/" + address + "/device");
+  }
+  std::string deletions(const std::string& address) const {
+    std::ifstream file(tree_.path("class/scsi_device/" + address + "/device/delete"));
+    return {std::istreambuf_iterator<char>(file), {}};
+  }
+
   TempTree tree_{};
   SystemClock clock_{};
   std::unique_ptr<LinuxHost> host_{};
@@ -75,6 +88,36 @@ TEST_F(LinuxHostTest, a_session_whose_connection_never_comes_is_waited_for_until
   const Result<std::optional<Session>> session = host_->session(within(300ms), 1);
   ASSERT_FALSE(session);
   EXPECT_EQ(session.error().code(), Errc::deadline_exceeded);
+}
+
+// Of a tape no disk comes, however long one waits.
+TEST_F(LinuxHostTest, a_unit_that_is_no_disk_is_refused_at_once) {
+  make_unit("3:0:0:7", "1");
+
+  const Result<ScsiDevice> device =
+      host_->wait_for_device(within(60s), {.sid = 1, .host_no = 3}, 7);
+
+  ASSERT_FALSE(device);
+  EXPECT_EQ(device.error().code(), Errc::unsupported) << device.error().message();
+}
+
+TEST_F(LinuxHostTest, of_units_that_are_no_disks_alone_one_is_deleted) {
+  for (const char* type : {"0", "7", "14", "20"}) {
+    const std::string address = std::string("3:0:0:") + type;
+    make_unit(address, type);
+    EXPECT_TRUE(host_->remove_if_no_disk(within(60s), *parse_hctl(address)));
+    EXPECT_EQ(deletions(address), "") << address;
+  }
+  EXPECT_TRUE(host_->remove_if_no_disk(within(60s), *parse_hctl("3:0:0:9"))) << "it is not there";
+  make_unit("3:0:0:1", "1");
+
+  // Nobody deletes it here.
+  const Status removed = host_->remove_if_no_disk(within(200ms), *parse_hctl("3:0:0:1"));
+
+  EXPECT_EQ(deletions("3:0:0:1"), "1");
+  ASSERT_FALSE(removed);
+  EXPECT_EQ(removed.error().code(), Errc::deadline_exceeded);
+  EXPECT_EQ(removed.error().outcome(), Outcome::unknown);
 }
 
 }  // namespace

@@ -398,6 +398,7 @@ inventory() {
   local f
   for f in /sys/class/iscsi_session/session*; do [ -e "$f" ] && echo "session ${f##*/} $(<"$f/targetname")"; done
   for f in /sys/block/sd*; do [ -e "$f" ] && echo "device ${f##*/}"; done
+  for f in /sys/class/scsi_device/*; do [ -e "$f" ] && [ ! -e "$f/device/block" ] && echo "unit ${f##*/}, no disk"; done
   for f in /sys/block/dm-*; do [ -e "$f" ] && echo "map ${f##*/} $(<"$f/dm/uuid")"; done
   for f in /dev/disk/by-id/dm-uuid-mpath-*; do [ -L "$f" ] && echo "link $f"; done
   for f in "$STATE"/*.log; do [ -e "$f" ] && echo "log $f"; done

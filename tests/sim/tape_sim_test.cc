@@ -1,0 +1,92 @@
+// Units that are no disks, such as a tape or an array's controller: named in a specification, or
+// beside a volume.
+#include <gtest/gtest.h>
+
+#include "sim/walk.h"
+
+namespace hawser {
+namespace {
+
+constexpr std::uint16_t kTapeLun = 3;
+
+// A tape, and a volume on the sessions to its target, which stay when the attach of the tape fails.
+SimWorld with_tape() {
+  SimWorld world = sim_world();
+  world.targets[kTarget][kTapeLun] = "tape";
+  world.tape_units = {"tape"};
+  attach_in_good_weather(world, sim_spec(2, 2), {});
+  return world;
+}
+
+// Keeps: A1
+TEST(TapeSimTest, what_an_attach_has_scanned_and_is_no_disk_is_taken_back) {
+  const SimWorld start = with_tape();
+  int refused = 0;
+  const int runs = walk(
+      start, 1,
+      [&](SimProcess& process, SimWorld& world) {
+        const Result<Attachment> made =
+            attach(process.ctx(), process.environment(), sim_spec(2, kTapeLun), {});
+        ASSERT_FALSE(made);
+        if (made.error().outcome() == Outcome::unchanged) {
+          EXPECT_EQ(world.picture(), start.picture());
+        }
+        if (made.error().code() == Errc::unsupported) ++refused;
+      },
+      [&](SimWorld& world, bool) {
+        EXPECT_FALSE(recover_in_good_weather(world, attachment_id(sim_spec(2, kTapeLun))));
+        EXPECT_EQ(world.picture(), start.picture());
+      },
+      true);
+  EXPECT_GT(runs, 50);
+  EXPECT_GT(refused, 0);
+}
+
+// Somebody's tape may be in use.
+// Keeps: A1
+TEST(TapeSimTest, what_was_there_before_and_is_no_disk_is_left_alone) {
+  SimWorld start = with_tape();
+  for (const auto& [sid, session] : start.sessions)
+    start.tapes.emplace(sid, kTapeLun);
+  walk(
+      start, 1,
+      [&](SimProcess& process, SimWorld&) {
+        EXPECT_FALSE(attach(process.ctx(), process.environment(), sim_spec(2, kTapeLun), {}));
+      },
+      [&](SimWorld& world, bool) {
+        EXPECT_FALSE(recover_in_good_weather(world, attachment_id(sim_spec(2, kTapeLun))));
+        EXPECT_EQ(world.picture(), start.picture());
+      },
+      true);
+}
+
+// Keeps: D8
+TEST(TapeSimTest, a_session_that_has_a_unit_without_a_disk_besides_stays) {
+  SimWorld world = sim_world();
+  attach_in_good_weather(world, sim_spec(1), {});
+  const std::uint32_t sid = world.sessions.begin()->first;
+  world.tapes = {{sid, 7}};
+
+  const Result<DetachReport> done = detach_once(world, attachment_id(sim_spec(1)));
+
+  ASSERT_TRUE(done) << done.error().message();
+  EXPECT_TRUE(world.sessions.contains(sid));
+  EXPECT_TRUE(world.devices.empty());
+  ASSERT_EQ(done->warnings.size(), 1u);
+  EXPECT_NE(done->warnings.front().find("unit "), std::string::npos) << done->warnings.front();
+}
+
+// A disk of ours that is still to be deleted, say, when its block device is gone.
+TEST(TapeSimTest, a_unit_of_ours_without_a_disk_keeps_no_session) {
+  const SimWorld before = sim_world();
+  SimWorld world = before;
+  attach_in_good_weather(world, sim_spec(1), {});
+  world.tapes = {{world.sessions.begin()->first, 1}};
+
+  detach_in_good_weather(world, attachment_id(sim_spec(1)));
+
+  EXPECT_EQ(world.picture(), before.picture());
+}
+
+}  // namespace
+}  // namespace hawser
