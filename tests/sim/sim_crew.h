@@ -48,7 +48,9 @@ class SimCrew final : public Crew {
 class TurnCrew final : public Crew {
  public:
   TurnCrew(Turns& turns, Faults& faults) : turns_(turns), faults_(faults) {}
+  // A crash in the task that started these is the end of them, too.
   ~TurnCrew() override {
+    if (std::uncaught_exceptions() > 0) faults_.kill();
     turns_.wait(TimePoint::max(), [this] { return running_ == 0; });
   }
   TurnCrew(const TurnCrew&) = delete;
