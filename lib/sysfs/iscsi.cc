@@ -53,12 +53,12 @@ class Reader {
     if (!value && status_) status_ = bad(path, digits);
     return value.value_or(0);
   }
-  SessionState state() {
+  std::optional<SessionState> state() {
     const std::string word = text("state");
-    if (!status_) return SessionState::free;
+    if (!status_) return std::nullopt;
     const std::optional<SessionState> state = parse_session_state(word);
     if (!state) status_ = bad(dir_ + "state", word);
-    return state.value_or(SessionState::failed);
+    return state;
   }
   std::uint32_t host_number() {
     if (!status_) return 0;
@@ -153,7 +153,8 @@ Result<std::optional<Session>> IscsiSysfs::read(std::uint32_t sid,
   }
   session.host_no = reader.host_number();
   session.iface = reader.text("ifacename");
-  session.state = reader.state();
+  const std::optional<SessionState> state = reader.state();
+  session.state = state.value_or(SessionState::failed);
   session.tpgt = reader.number_at<int>(session_dir(sid) + "tpgt");
   session.address = address(connection, reader.text_at(connection + "persistent_address"));
   session.port = reader.number_at<std::uint16_t>(connection + "persistent_port");
@@ -163,7 +164,7 @@ Result<std::optional<Session>> IscsiSysfs::read(std::uint32_t sid,
   const Error& error = reader.status().error();
   const bool is_passing = error.code() == Errc::not_found || error.sys_errno() == ENOTCONN ||
                           error.sys_errno() == EINVAL || !exists(sid) ||
-                          session.state == SessionState::free;
+                          state == SessionState::free;
   if (is_passing) return std::optional<Session>{};
   return error;
 }
