@@ -14,21 +14,21 @@ namespace hawser {
 
 /// What the caller can do next. Numbers are stable; new ones are appended.
 enum class Errc : int {
-  invalid_argument = 1,    ///< Fix the call. Retrying is pointless.
-  not_found = 2,           ///< The named object does not exist.
-  already_exists = 3,      ///< The object to be created is there already.
-  busy = 4,                ///< Somebody holds the object. Retry once they let go.
-  permission_denied = 5,   ///< This process may not do that.
-  unauthenticated = 6,     ///< CHAP was refused, by the target or by us.
-  unavailable = 7,         ///< The peer is down. Retry with backoff.
-  deadline_exceeded = 8,   ///< Ctx::deadline passed.
-  cancelled = 9,           ///< Ctx::stop was requested.
-  protocol = 10,           ///< The peer broke its wire contract.
-  corrupt = 11,            ///< Our own persistent state failed its checksum.
-  unsupported = 12,        ///< This kernel, daemon or build lacks the feature.
-  exhausted = 13,          ///< A documented limit was reached.
-  internal = 14,           ///< A bug in this library. Please report it.
-  io = 15,                 ///< The kernel or a device failed; see sys_errno().
+  invalid_argument = 1,   ///< Fix the call. Retrying is pointless.
+  not_found = 2,          ///< The named object does not exist.
+  already_exists = 3,     ///< The object to be created is there already.
+  busy = 4,               ///< Somebody holds the object. Retry once they let go.
+  permission_denied = 5,  ///< This process may not do that.
+  unauthenticated = 6,    ///< CHAP was refused, by the target or by us.
+  unavailable = 7,        ///< The peer is down. Retry with backoff.
+  deadline_exceeded = 8,  ///< Ctx::deadline passed.
+  cancelled = 9,          ///< Ctx::stop was requested.
+  protocol = 10,          ///< The peer broke its wire contract.
+  corrupt = 11,           ///< Our own persistent state failed its checksum.
+  unsupported = 12,  ///< This kernel, daemon or build lacks the feature, or the LUN is no disk.
+  exhausted = 13,    ///< A documented limit was reached.
+  internal = 14,     ///< A bug in this library. Please report it.
+  io = 15,           ///< The kernel or a device failed; see sys_errno().
   identity_mismatch = 16,  ///< A device shows another logical unit than the one asked for.
   data_at_risk = 17,       ///< Refused: going on could lose data that was written.
 };

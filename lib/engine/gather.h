@@ -15,7 +15,7 @@ class Gatherer {
   Gatherer(Operation& operation, PathPlan plan) : operation_(operation), plan_(plan) {}
 
   // Logs in to all portals at once. The first disk makes the map; the others are scanned, all at
-  // once, when udev has shown it, or after a second. Returns when each path has answered, or
+  // once, when udev has shown it, or after two seconds. Returns when each path has answered, or
   // `grace` after `min_paths` of them are in; later, if by then none of those can be read any more.
   // Brings the map into order before.
   //

@@ -130,7 +130,11 @@ Result<ScsiDevice> scan_often(const Ctx& ctx, Operation& operation, const Logged
       },
       [&](std::uint32_t) -> Result<ScsiDevice> {
         HAWSER_TRY(host.scan(ctx, session, path.kernel_lun));
-        return host.wait_for_device(ctx.within(kDeviceTimeout), session, path.kernel_lun);
+        Result<ScsiDevice> device =
+            host.wait_for_device(ctx.within(kDeviceTimeout), session, path.kernel_lun);
+        // What is there all the same is of no use, and would keep the next scan from looking.
+        if (!device) HAWSER_TRY(host.remove_unless_disk(ctx, session.unit(path.kernel_lun)));
+        return device;
       });
 }
 
@@ -157,7 +161,8 @@ Result<ScsiDevice> scan_device(const Ctx& ctx, Operation& operation, const Logge
   if (device) {
     HAWSER_TRY(log_device(operation, number, *device));
     HAWSER_TRY(wait_out_namesake(ctx, operation, *device, began));
-  } else if (device.error().code() == Errc::not_found) {
+  } else if (device.error().code() == Errc::not_found ||
+             device.error().code() == Errc::unsupported) {
     // The kernel has answered, so this scan brings nothing later either.
     HAWSER_TRY(operation.failed(step::kDevice, number, device.error()));
   }
@@ -173,6 +178,23 @@ Status take_existing(const Ctx& ctx, Operation& operation, Path& path) {
   return log_device(operation, number, path.device);
 }
 
+// What a scan brings that is no disk is deleted, and must not be somebody's tape. Where nothing was
+// when somebody looked, the kernel does not look again before that is deleted.
+Status make_way(const Ctx& ctx, Operation& operation, const Hctl& unit) {
+  Host& host = operation.host();
+  HAWSER_TRY_ASSIGN(const UnitKind kind, host.unit_kind(ctx, unit));
+  if (kind == UnitKind::other) {
+    return Error(Errc::unsupported, "unit " + to_string(unit) + " was there before and is no disk");
+  }
+  if (kind != UnitKind::vacant) return ok();
+  HAWSER_TRY_ASSIGN(const std::uint32_t number,
+                    operation.intent(step::kPurge, {{"hctl", to_string(unit)}}));
+  operation.tell(Event::Level::info, "device.purge",
+                 "deleting " + to_string(unit) + ", which nothing was behind, to scan it anew");
+  HAWSER_TRY(host.remove_unless_disk(ctx, unit));
+  return operation.done(step::kPurge, number);
+}
+
 Status find_or_scan(const Ctx& ctx, Operation& operation, const PathPlan& plan, Path& path) {
   const std::uint32_t lun = path.logged.kernel_lun;
   HAWSER_TRY_ASSIGN(const std::vector<ScsiDevice> before,
@@ -184,12 +206,7 @@ Status find_or_scan(const Ctx& ctx, Operation& operation, const PathPlan& plan, 
     path.device = *existing;
     return take_existing(ctx, operation, path);
   }
-  // Not scanned, so that what the log says we brought is never somebody's tape.
-  HAWSER_TRY_ASSIGN(const bool is_no_disk,
-                    operation.host().is_no_disk(ctx, path.session.unit(lun)));
-  if (is_no_disk) {
-    return Error(Errc::unsupported, "LUN " + std::to_string(lun) + " is there, but is no disk");
-  }
+  HAWSER_TRY(make_way(ctx, operation, path.session.unit(lun)));
   HAWSER_TRY_ASSIGN(path.device, scan_device(ctx, operation, path.logged, plan, path.session));
   return ok();
 }
@@ -322,7 +339,11 @@ Status finish_scan(const Ctx& ctx, Operation& operation, const DeviceEntry& entr
     for (const ScsiDevice& device : devices) {
       if (device.hctl.lun == entry.lun) fields = device_fields(device);
     }
-    HAWSER_TRY(host.remove_if_no_disk(ctx, session->unit(entry.lun)));
+    // Much later it may be somebody else's.
+    HAWSER_TRY_ASSIGN(const LogState state, operation.state());
+    if (state.phase != Phase::detaching) {
+      HAWSER_TRY(host.remove_unless_disk(ctx, session->unit(entry.lun)));
+    }
   }
   operation.found_done(step::kDevice, entry.number, std::move(fields));
   return ok();

@@ -56,7 +56,8 @@ Status examine(const Ctx& ctx, Host& host, Path& path);
 Result<Path> bring_up_again(const Ctx& ctx, Operation& operation, Path path);
 
 // Waits for the scan of a device step that was left behind when its path was told to stop, or its
-// process died: what it brings could not be taken back before. What is no disk is deleted.
+// process died: what it brings could not be taken back before. What is no disk is deleted,
+// unless the volume is being detached.
 // The step is done then, whatever has come.
 // Errors: deadline_exceeded, cancelled, io.
 Status finish_scan(const Ctx& ctx, Operation& operation, const DeviceEntry& entry);

@@ -149,10 +149,9 @@ class Host {
   // Errors: unavailable, io, deadline_exceeded.
   virtual Status rescan(const Ctx& ctx, const ScsiDevice& device) = 0;
 
-  // A unit is there that no disk comes of: a tape, an array's controller.
-  virtual Result<bool> is_no_disk(const Ctx& ctx, const Hctl& unit) = 0;
-  // Deletes such a one. What is a disk, or not there, is left as it is.
-  virtual Status remove_if_no_disk(const Ctx& ctx, const Hctl& unit) = 0;
+  virtual Result<UnitKind> unit_kind(const Ctx& ctx, const Hctl& unit) = 0;
+  // Deletes what is there, unless a disk has come or comes of it.
+  virtual Status remove_unless_disk(const Ctx& ctx, const Hctl& unit) = 0;
 
   // Deletes a SCSI device and returns once it is gone from sysfs. Gone already is success.
   virtual Status remove_device(const Ctx& ctx, const ScsiDevice& device) = 0;

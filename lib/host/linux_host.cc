@@ -219,7 +219,8 @@ Status LinuxHost::scan(const Ctx& ctx, const Session& session, std::uint32_t lun
 Status LinuxHost::finish_scan(const Ctx& ctx, const Session& session, std::uint32_t lun) {
   HAWSER_TRY(scsi_.finish_scan(ctx, session, lun));
   Status probed = wait_until(ctx, UdevMonitor::Source::kernel, kDeviceTick, [&]() -> Result<bool> {
-    return !scsi_.is_probing(session.unit(lun));
+    HAWSER_TRY_ASSIGN(const bool is_probing, scsi_.is_probing(session.unit(lun)));
+    return !is_probing;
   });
   if (probed) return ok();
   return std::move(probed)
@@ -251,12 +252,12 @@ Result<ScsiDevice> LinuxHost::wait_for_device(const Ctx& ctx, const Session& ses
     const Hctl unit = session.unit(lun);
     HAWSER_TRY_ASSIGN(const std::optional<ScsiDevice> device, scsi_.device(unit, session.sid));
     if (device && device->sectors != 0) return device;
-    if (scsi_.is_no_disk(unit)) {
-      return Error(Errc::unsupported, "LUN " + std::to_string(lun) + " is there, but is no disk");
-    }
     // The scan has returned: the unit itself is there by now, or there is none.
-    std::optional<ScsiDevice> none;
-    if (scsi_.exists(unit)) return none;
+    HAWSER_TRY_ASSIGN(const UnitKind kind, scsi_.kind(unit));
+    if (kind == UnitKind::disk) return std::optional<ScsiDevice>{};
+    if (kind == UnitKind::other) {
+      return Error(Errc::unsupported, "unit " + to_string(unit) + " is no disk");
+    }
     return Error(Errc::not_found,
                  "the target shows no LUN " + std::to_string(lun) + " to this initiator");
   };
@@ -271,15 +272,15 @@ Status LinuxHost::rescan(const Ctx& ctx, const ScsiDevice& device) {
   return read_when_open(ctx, *known, [&] { return scsi_.rescan(ctx, *known, true); });
 }
 
-Result<bool> LinuxHost::is_no_disk(const Ctx& ctx, const Hctl& unit) {
+Result<UnitKind> LinuxHost::unit_kind(const Ctx& ctx, const Hctl& unit) {
   HAWSER_TRY(ctx.check());
-  return scsi_.is_no_disk(unit);
+  return scsi_.kind(unit);
 }
 
-Status LinuxHost::remove_if_no_disk(const Ctx& ctx, const Hctl& unit) {
-  HAWSER_TRY_ASSIGN(const bool is_no_disk, this->is_no_disk(ctx, unit));
-  if (!is_no_disk) return ok();
-  HAWSER_TRY(scsi_.remove(ctx, unit));
+Status LinuxHost::remove_unless_disk(const Ctx& ctx, const Hctl& unit) {
+  HAWSER_TRY_ASSIGN(const UnitKind kind, unit_kind(ctx, unit));
+  if (kind == UnitKind::none || kind == UnitKind::disk) return ok();
+  HAWSER_TRY(scsi_.remove_unless_disk(ctx, unit));
   return wait_until_gone(ctx, unit, "unit " + to_string(unit));
 }
 

@@ -51,8 +51,8 @@ class LinuxHost final : public Host {
   Result<ScsiDevice> wait_for_device(const Ctx& ctx, const Session& session,
                                      std::uint32_t lun) override;
   Status rescan(const Ctx& ctx, const ScsiDevice& device) override;
-  Result<bool> is_no_disk(const Ctx& ctx, const Hctl& unit) override;
-  Status remove_if_no_disk(const Ctx& ctx, const Hctl& unit) override;
+  Result<UnitKind> unit_kind(const Ctx& ctx, const Hctl& unit) override;
+  Status remove_unless_disk(const Ctx& ctx, const Hctl& unit) override;
   Status remove_device(const Ctx& ctx, const ScsiDevice& device) override;
   Status set_read_only(const Ctx& ctx, const std::string& name, bool is_read_only) override;
   Status probe(const Ctx& ctx, const ScsiDevice& device) override;

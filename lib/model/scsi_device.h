@@ -22,6 +22,14 @@ struct Hctl {
 std::string to_string(const Hctl& hctl);  // "3:0:0:1"
 std::optional<Hctl> parse_hctl(std::string_view text);
 
+// What is at an address.
+enum class UnitKind {
+  none,
+  disk,    // Or one is about to come of it.
+  other,   // No disk ever comes of it: a tape, an array's controller.
+  vacant,  // Nothing was behind the LUN when it was scanned, and the kernel does not look again.
+};
+
 // Device number, as device-mapper tables write it.
 struct DevT {
   std::uint32_t major = 0;

@@ -1,7 +1,5 @@
 #include "scsi/device.h"
 
-#include <algorithm>
-#include <array>
 #include <memory>
 #include <string_view>
 #include <utility>
@@ -15,13 +13,9 @@
 namespace hawser {
 namespace {
 
-// What the kernel makes a disk of, by the peripheral device type of SPC-4, 6.6.2: disks, optical,
-// simplified and zoned ones. Source: sd_probe() in Linux drivers/scsi/sd.c.
-constexpr std::array<std::string_view, 4> kDiskTypes{"0", "7", "14", "20"};
-
-bool is_disk_type(std::string_view type) {
-  return std::find(kDiskTypes.begin(), kDiskTypes.end(), type) != kDiskTypes.end();
-}
+// What the kernel's disk driver calls its own: "sda". That of CD drives has other names. Source:
+// sd_probe() in Linux drivers/scsi/sd.c, sr_probe() in drivers/scsi/sr.c.
+constexpr std::string_view kDiskPrefix = "sd";
 
 std::string device_dir(const Hctl& hctl) {
   return "class/scsi_device/" + to_string(hctl) + "/device/";
@@ -33,6 +27,20 @@ void take_page(const Result<std::string>& bytes, Page (*decode)(std::string_view
   if (!bytes) return;
   Page page = decode(*bytes);
   if (page) into = *std::move(page);
+}
+
+Result<UnitKind> kind_of(const Sysfs& sysfs, const Hctl& unit) {
+  const Result<std::string> inquiry = sysfs.binary(device_dir(unit) + "inquiry");
+  if (!inquiry && inquiry.error().code() == Errc::not_found) return UnitKind::none;
+  HAWSER_TRY(inquiry);
+  return decode_unit_kind(*inquiry);
+}
+
+// What is gone already has been deleted by somebody else.
+Status delete_unit(const Sysfs& sysfs, const Hctl& unit) {
+  const Status written = sysfs.write(device_dir(unit) + "delete", "1");
+  const bool is_gone = !written && (written.error().code() == Errc::not_found);
+  return is_gone ? ok() : written;
 }
 
 }  // namespace
@@ -54,10 +62,13 @@ Result<std::vector<Hctl>> ScsiSysfs::addresses(std::uint32_t sid) const {
 }
 
 Result<std::vector<Hctl>> ScsiSysfs::units(std::uint32_t sid) const {
-  HAWSER_TRY_ASSIGN(std::vector<Hctl> units, addresses(sid));
-  std::erase_if(units, [&](const Hctl& unit) {
-    return !sysfs_.exists(device_dir(unit) + "driver") && !is_probing(unit);
-  });
+  HAWSER_TRY_ASSIGN(const std::vector<Hctl> addresses, this->addresses(sid));
+  std::vector<Hctl> units;
+  for (const Hctl& unit : addresses) {
+    const bool has_driver = sysfs_.exists(device_dir(unit) + "driver");
+    HAWSER_TRY_ASSIGN(const bool is_probing, has_driver ? false : this->is_probing(unit));
+    if (has_driver || is_probing) units.push_back(unit);
+  }
   return units;
 }
 
@@ -79,7 +90,7 @@ Result<std::optional<ScsiDevice>> ScsiSysfs::read(const std::string& dir, const 
                                                   std::uint32_t sid) const {
   const std::optional<ScsiDevice> none;
   HAWSER_TRY_ASSIGN(const std::vector<std::string> disks, sysfs_.list(dir + "block"));
-  if (disks.empty()) return none;
+  if (disks.empty() || !disks.front().starts_with(kDiskPrefix)) return none;
   ScsiDevice device{.hctl = hctl, .sid = sid, .name = disks.front()};
   const std::string disk = dir + "block/" + device.name + "/";
   const Result<std::string> state = sysfs_.attribute(dir + "state");
@@ -126,16 +137,12 @@ Result<std::optional<ScsiDevice>> ScsiSysfs::find(const DevT& dev) const {
 
 bool ScsiSysfs::exists(const Hctl& unit) const { return sysfs_.exists(device_dir(unit)); }
 
-bool ScsiSysfs::is_probing(const Hctl& unit) const {
-  const std::string dir = device_dir(unit);
-  const Result<std::string> type = sysfs_.attribute(dir + "type");
-  return type && is_disk_type(*type) && !sysfs_.exists(dir + "block");
+Result<bool> ScsiSysfs::is_probing(const Hctl& unit) const {
+  HAWSER_TRY_ASSIGN(const UnitKind kind, this->kind(unit));
+  return kind == UnitKind::disk && !sysfs_.exists(device_dir(unit) + "block");
 }
 
-bool ScsiSysfs::is_no_disk(const Hctl& unit) const {
-  const Result<std::string> type = sysfs_.attribute(device_dir(unit) + "type");
-  return type && !is_disk_type(*type);
-}
+Result<UnitKind> ScsiSysfs::kind(const Hctl& unit) const { return kind_of(sysfs_, unit); }
 
 Result<std::string> ScsiSysfs::state(const ScsiDevice& device) const {
   const std::string dir = device_dir(device.hctl);
@@ -208,13 +215,18 @@ Status ScsiSysfs::remove(const Ctx& ctx, const ScsiDevice& device) const {
   if (is_another) {
     return Error(Errc::identity_mismatch, device.name + " is another device now");
   }
-  return remove(ctx, device.hctl);
+  HAWSER_TRY_ASSIGN(const auto root, own_root());
+  return run_bounded(ctx, "delete " + device.name,
+                     [root, unit = device.hctl] { return delete_unit(*root, unit); });
 }
 
-Status ScsiSysfs::remove(const Ctx& ctx, const Hctl& unit) const {
-  const Status written = write(ctx, device_dir(unit) + "delete", "1");
-  const bool is_gone = !written && (written.error().code() == Errc::not_found);
-  return is_gone ? ok() : written;
+Status ScsiSysfs::remove_unless_disk(const Ctx& ctx, const Hctl& unit) const {
+  HAWSER_TRY_ASSIGN(const auto root, own_root());
+  return run_bounded(ctx, "delete unit " + to_string(unit), [root, unit]() -> Status {
+    HAWSER_TRY_ASSIGN(const UnitKind kind, kind_of(*root, unit));
+    if (kind == UnitKind::none || kind == UnitKind::disk) return ok();
+    return delete_unit(*root, unit);
+  });
 }
 
 Result<DevT> ScsiSysfs::number(const std::string& name) const {

@@ -34,9 +34,8 @@ class ScsiSysfs {
   bool exists(const Hctl& unit) const;
   // A unit that has been found, and whose disk is still to come: the kernel asks for its size
   // first, in a thread of its own. Source: sd_probe() in Linux drivers/scsi/sd.c.
-  bool is_probing(const Hctl& unit) const;
-  // A unit that no disk comes of: a tape, an array's controller.
-  bool is_no_disk(const Hctl& unit) const;
+  Result<bool> is_probing(const Hctl& unit) const;
+  Result<UnitKind> kind(const Hctl& unit) const;
 
   // The kernel's word for how it is: "running". Errors: not_found (it is gone, or another disk is
   // at its address).
@@ -63,8 +62,8 @@ class ScsiSysfs {
 
   // Asks for the device to be deleted, if its name still belongs to it. Gone already is success.
   Status remove(const Ctx& ctx, const ScsiDevice& device) const;
-  // The same of a unit, whatever it is.
-  Status remove(const Ctx& ctx, const Hctl& unit) const;
+  // The same of what is there and is no disk.
+  Status remove_unless_disk(const Ctx& ctx, const Hctl& unit) const;
 
   // The node of a block device of `name`: "sdb", "dm-3". Errors: not_found.
   Result<DevT> number(const std::string& name) const;

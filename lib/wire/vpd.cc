@@ -1,10 +1,17 @@
 #include "wire/vpd.h"
 
+#include <algorithm>
+#include <array>
+
 namespace hawser {
 namespace {
 
 constexpr std::size_t kHeaderBytes = 4;
 constexpr unsigned kAssociationUnit = 0;
+
+// What the kernel makes a disk of: direct access, optical, simplified direct access, and
+// host-managed zoned ones. Source: sd_probe() in Linux drivers/scsi/sd.c.
+constexpr std::array<unsigned, 4> kDiskTypes{0x00, 0x07, 0x0e, 0x14};
 
 unsigned byte_at(std::string_view page, std::size_t offset) {
   return static_cast<unsigned char>(page[offset]);
@@ -23,6 +30,17 @@ Result<std::string_view> body(std::string_view page, unsigned code, const char* 
 }
 
 }  // namespace
+
+// The kernel has no driver for a unit that is not connected. Source: scsi_bus_match() in Linux
+// drivers/scsi/scsi_sysfs.c.
+Result<UnitKind> decode_unit_kind(std::string_view inquiry) {
+  if (inquiry.empty()) return Error(Errc::protocol, "the INQUIRY data is empty");
+  const unsigned qualifier = byte_at(inquiry, 0) >> 5;
+  const unsigned type = byte_at(inquiry, 0) & 0x1f;
+  if (qualifier != 0) return UnitKind::vacant;
+  const bool is_disk = std::find(kDiskTypes.begin(), kDiskTypes.end(), type) != kDiskTypes.end();
+  return is_disk ? UnitKind::disk : UnitKind::other;
+}
 
 Result<std::vector<Designator>> decode_vpd83(std::string_view page) {
   HAWSER_TRY_ASSIGN(std::string_view rest, body(page, 0x83, "VPD page 0x83"));

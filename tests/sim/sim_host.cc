@@ -309,8 +309,8 @@ Result<std::vector<Hctl>> SimHost::units(const Ctx& ctx, std::uint32_t sid) {
   std::vector<Hctl> units;
   for (const ScsiDevice& disk : disks)
     units.push_back(disk.hctl);
-  for (const auto& [tape_sid, lun] : world_.tapes) {
-    if (tape_sid == sid) units.push_back({.host = sid, .lun = lun});
+  for (const auto& [unit, kind] : world_.odd_units) {
+    if (unit.host == sid && kind == UnitKind::other) units.push_back(unit);
   }
   return units;
 }
@@ -321,20 +321,22 @@ Result<ScsiDevice> SimHost::wait_for_device(const Ctx& ctx, const Session& sessi
   for (const ScsiDevice& device : found) {
     if (device.hctl.lun == lun) return device;
   }
-  if (world_.has_tape(session.sid, lun)) return Error(Errc::unsupported, "it is a tape");
+  if (world_.kind_of(session.unit(lun)) == UnitKind::other) {
+    return Error(Errc::unsupported, "it is a tape");
+  }
   return Error(Errc::not_found, "no such LUN");
 }
 
-Result<bool> SimHost::is_no_disk(const Ctx& ctx, const Hctl& unit) {
+Result<UnitKind> SimHost::unit_kind(const Ctx& ctx, const Hctl& unit) {
   HAWSER_TRY(enter(ctx));
   HAWSER_TRY(faults_.look());
-  return world_.has_tape(unit.host, unit.lun);
+  return world_.kind_of(unit);
 }
 
-Status SimHost::remove_if_no_disk(const Ctx& ctx, const Hctl& unit) {
+Status SimHost::remove_unless_disk(const Ctx& ctx, const Hctl& unit) {
   HAWSER_TRY(enter(ctx));
   return change([&]() -> Status {
-    world_.tapes.erase({unit.host, unit.lun});
+    world_.odd_units.erase(unit);
     return ok();
   });
 }

@@ -58,8 +58,10 @@ struct SimWorld {
   std::set<std::string> dead_portals{};                                   // Addresses.
   std::set<std::string> short_pages{};  // Addresses behind which a scan reads no serial number.
   std::map<std::string, std::vector<std::string>> advertised{};  // IQN: what SendTargets lists.
-  std::set<std::string> write_protected{};              // Units that are exported read-only.
-  std::set<std::string> tape_units{};                   // Units that are no disks.
+  std::set<std::string> write_protected{};  // Units that are exported read-only.
+  std::set<std::string> tape_units{};       // Units that are no disks.
+  // Targets that show LUNs without a unit, which the kernel remembers when it has looked.
+  std::set<std::string> vague_targets{};
   std::map<std::string, std::uint64_t> unit_sectors{};  // Of units that are not of the usual size.
 
   // --- this host ---
@@ -67,7 +69,7 @@ struct SimWorld {
   std::vector<SimLogin> logins_in_flight{};
   std::vector<SimScan> scans_in_flight{};
   std::map<std::string, ScsiDevice> devices{};
-  std::set<std::pair<std::uint32_t, std::uint64_t>> tapes{};  // Session and LUN.
+  std::map<Hctl, UnitKind> odd_units{};  // That are no disks. A session's host has its number.
   std::map<std::string, Map> maps{};
   std::set<std::string> wwids{};
   std::set<std::string> node_records{};
@@ -188,8 +190,11 @@ struct SimWorld {
     });
   }
 
-  bool has_tape(std::uint32_t sid, std::uint64_t lun) const {
-    return sessions.contains(sid) && tapes.contains({sid, lun});
+  // Of what is no disk.
+  UnitKind kind_of(const Hctl& unit) const {
+    const auto odd = odd_units.find(unit);
+    const bool is_there = odd != odd_units.end() && sessions.contains(unit.host);
+    return is_there ? odd->second : UnitKind::none;
   }
 
   // What a scan finds. As the kernel does, leaves a device alone that is there.
@@ -197,14 +202,19 @@ struct SimWorld {
     if (is_dead(session.sid)) return;
     const auto& luns = targets[session.target];
     const auto unit = luns.find(lun);
-    if (unit == luns.end()) return;
+    const Hctl address{.host = session.host_no, .lun = lun};
+    if (odd_units.contains(address)) return;
+    if (unit == luns.end()) {
+      if (vague_targets.contains(session.target)) odd_units[address] = UnitKind::vacant;
+      return;
+    }
     const std::string name = "sd-" + std::to_string(session.sid) + "-" + std::to_string(lun);
     if (devices.contains(name)) return;
     if (tape_units.contains(unit->second)) {
-      tapes.emplace(session.sid, lun);
+      odd_units[address] = UnitKind::other;
       return;
     }
-    ScsiDevice device{.hctl = {.host = session.host_no, .lun = lun},
+    ScsiDevice device{.hctl = address,
                       .sid = session.sid,
                       .name = name,
                       .dev = {.major = 8, .minor = 16 * session.sid + lun},
@@ -249,6 +259,7 @@ struct SimWorld {
     logins_in_flight.clear();
     scans_in_flight.clear();
     devices.clear();
+    odd_units.clear();
     maps.clear();
     known_paths.clear();
     offered_paths.clear();
@@ -266,10 +277,8 @@ struct SimWorld {
       text += "login in flight " + login.session.target + " " + login.session.address + "\n";
     for (const SimScan& scan : scans_in_flight)
       text += "scan in flight " + scan.session.target + " " + scan.session.address + "\n";
-    for (const auto& [sid, lun] : tapes) {
-      if (sessions.contains(sid)) {
-        text += "tape " + std::to_string(lun) + " of session " + std::to_string(sid) + "\n";
-      }
+    for (const auto& [unit, kind] : odd_units) {
+      if (kind_of(unit) != UnitKind::none) text += "no disk " + to_string(unit) + "\n";
     }
     for (const auto& [name, device] : devices)
       text += "device " + name + " " + to_string(device.hctl) + (device.read_only ? " ro\n" : "\n");

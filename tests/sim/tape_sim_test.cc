@@ -1,5 +1,5 @@
-// Units that are no disks, such as a tape or an array's controller: named in a specification, or
-// beside a volume.
+// Units that are no disks, such as a tape, an array's controller, or nothing: named in a
+// specification, or beside a volume.
 #include <gtest/gtest.h>
 
 #include "sim/walk.h"
@@ -47,7 +47,7 @@ TEST(TapeSimTest, what_an_attach_has_scanned_and_is_no_disk_is_taken_back) {
 TEST(TapeSimTest, what_was_there_before_and_is_no_disk_is_left_alone) {
   SimWorld start = with_tape();
   for (const auto& [sid, session] : start.sessions)
-    start.tapes.emplace(sid, kTapeLun);
+    start.odd_units[session.unit(kTapeLun)] = UnitKind::other;
   walk(
       start, 1,
       [&](SimProcess& process, SimWorld&) {
@@ -60,12 +60,63 @@ TEST(TapeSimTest, what_was_there_before_and_is_no_disk_is_left_alone) {
       true);
 }
 
+// A target that answers for LUNs that it does not map: whoever looked too early finds them vacant.
+SimWorld with_vague_target() {
+  SimWorld world = sim_world();
+  world.vague_targets = {kTarget};
+  attach_in_good_weather(world, sim_spec(2, 2), {});
+  return world;
+}
+
+// Keeps: A1
+TEST(TapeSimTest, a_lun_that_is_vacant_leaves_nothing) {
+  const SimWorld start = with_vague_target();
+  walk(
+      start, 1,
+      [&](SimProcess& process, SimWorld&) {
+        EXPECT_FALSE(attach(process.ctx(), process.environment(), sim_spec(2, kTapeLun), {}));
+      },
+      [&](SimWorld& world, bool) {
+        EXPECT_FALSE(recover_in_good_weather(world, attachment_id(sim_spec(2, kTapeLun))));
+        EXPECT_EQ(world.picture(), start.picture());
+      },
+      true);
+}
+
+// The kernel does not look again where nothing was.
+// Keeps: A8
+TEST(TapeSimTest, a_lun_that_was_vacant_when_somebody_looked_is_looked_at_again) {
+  SimWorld world = with_vague_target();
+  for (const auto& [sid, session] : world.sessions)
+    world.odd_units[session.unit(1)] = UnitKind::vacant;
+
+  const Result<Attachment> made = attach_once(world, sim_spec(2), {.scan_tries = 1});
+
+  ASSERT_TRUE(made) << made.error().message();
+  EXPECT_EQ(made->paths.size(), 2u);
+  EXPECT_TRUE(world.odd_units.empty());
+}
+
+// Keeps: A4
+TEST(TapeSimTest, a_lun_that_is_mapped_between_two_scans_is_found) {
+  SimWorld world = with_vague_target();
+  world.targets[kTarget].erase(1);
+  const auto map_after_a_look = [&](Faults&) {
+    if (!world.odd_units.empty()) world.targets[kTarget][1] = kUnit;
+  };
+  std::optional<Result<Attachment>> made;
+  in_turns(world, map_after_a_look, [&](SimProcess& process) {
+    made = attach(process.ctx(), process.environment(), sim_spec(1), {.scan_tries = 3});
+  });
+  ASSERT_TRUE(*made) << made->error().message();
+}
+
 // Keeps: D8
 TEST(TapeSimTest, a_session_that_has_a_unit_without_a_disk_besides_stays) {
   SimWorld world = sim_world();
   attach_in_good_weather(world, sim_spec(1), {});
   const std::uint32_t sid = world.sessions.begin()->first;
-  world.tapes = {{sid, 7}};
+  world.odd_units[world.sessions[sid].unit(7)] = UnitKind::other;
 
   const Result<DetachReport> done = detach_once(world, attachment_id(sim_spec(1)));
 
@@ -81,7 +132,7 @@ TEST(TapeSimTest, a_unit_of_ours_without_a_disk_keeps_no_session) {
   const SimWorld before = sim_world();
   SimWorld world = before;
   attach_in_good_weather(world, sim_spec(1), {});
-  world.tapes = {{world.sessions.begin()->first, 1}};
+  world.odd_units[world.sessions.begin()->second.unit(1)] = UnitKind::other;
 
   detach_in_good_weather(world, attachment_id(sim_spec(1)));
 

@@ -143,5 +143,21 @@ TEST(Vpd80Test, gives_the_serial_without_padding) {
   EXPECT_FALSE(decode_vpd80("\x00\x83\x00\x00"s));
 }
 
+// Of the peripheral qualifiers the one that says "connected", and of the device types those that
+// Linux has its disk driver for: direct access, optical, simplified direct access, zoned.
+TEST(VpdTest, every_kind_of_unit) {
+  for (unsigned first = 0; first < 256; ++first) {
+    const bool is_connected = first < 32;
+    const bool is_disk = first == 0 || first == 7 || first == 14 || first == 20;
+    const UnitKind expected = !is_connected ? UnitKind::vacant
+                              : is_disk     ? UnitKind::disk
+                                            : UnitKind::other;
+    const Result<UnitKind> kind = decode_unit_kind(std::string(36, static_cast<char>(first)));
+    ASSERT_TRUE(kind);
+    EXPECT_EQ(*kind, expected) << first;
+  }
+  EXPECT_FALSE(decode_unit_kind(""));
+}
+
 }  // namespace
 }  // namespace hawser

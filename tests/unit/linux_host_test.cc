@@ -44,9 +44,10 @@ class LinuxHostTest : public testing::Test {
     tree_.link("../../" + connection, "class/iscsi_connection/connection1:0");
   }
 
-  void make_unit(const std::string& address, const std::string& type) const {
+  // `first` is that of the INQUIRY data: qualifier and type.
+  void make_unit(const std::string& address, char first) const {
     const std::string unit = "devices/platform/host3/session1/target3:0:0/" + address;
-    tree_.write(unit + "/type", type + "\n");
+    tree_.write(unit + "/inquiry", std::string(36, first));
     tree_.write(unit + "/delete", "");
     tree_.link("../../../" + unit, "class/scsi_device/" + address + "/device");
   }
@@ -90,31 +91,32 @@ TEST_F(LinuxHostTest, a_session_whose_connection_never_comes_is_waited_for_until
   EXPECT_EQ(session.error().code(), Errc::deadline_exceeded);
 }
 
-// Of a tape no disk comes, however long one waits.
+// Of a tape no disk comes, however long one waits; nor of a LUN that is not connected.
 TEST_F(LinuxHostTest, a_unit_that_is_no_disk_is_refused_at_once) {
-  make_unit("3:0:0:7", "1");
+  make_unit("3:0:0:7", 0x01);
+  make_unit("3:0:0:8", 0x20);
 
-  const Result<ScsiDevice> device =
-      host_->wait_for_device(within(60s), {.sid = 1, .host_no = 3}, 7);
+  const Session session{.sid = 1, .host_no = 3};
+  const Result<ScsiDevice> tape = host_->wait_for_device(within(60s), session, 7);
+  const Result<ScsiDevice> vacant = host_->wait_for_device(within(60s), session, 8);
 
-  ASSERT_FALSE(device);
-  EXPECT_EQ(device.error().code(), Errc::unsupported) << device.error().message();
+  ASSERT_FALSE(tape);
+  EXPECT_EQ(tape.error().code(), Errc::unsupported) << tape.error().message();
+  ASSERT_FALSE(vacant);
+  EXPECT_EQ(vacant.error().code(), Errc::not_found) << vacant.error().message();
 }
 
-TEST_F(LinuxHostTest, of_units_that_are_no_disks_alone_one_is_deleted) {
-  for (const char* type : {"0", "7", "14", "20"}) {
-    const std::string address = std::string("3:0:0:") + type;
-    make_unit(address, type);
-    EXPECT_TRUE(host_->remove_if_no_disk(within(60s), *parse_hctl(address)));
-    EXPECT_EQ(deletions(address), "") << address;
-  }
-  EXPECT_TRUE(host_->remove_if_no_disk(within(60s), *parse_hctl("3:0:0:9"))) << "it is not there";
-  make_unit("3:0:0:1", "1");
+TEST_F(LinuxHostTest, a_unit_is_deleted_unless_it_is_a_disk) {
+  make_unit("3:0:0:1", 0x00);
+  EXPECT_TRUE(host_->remove_unless_disk(within(60s), *parse_hctl("3:0:0:1")));
+  EXPECT_EQ(deletions("3:0:0:1"), "");
+  EXPECT_TRUE(host_->remove_unless_disk(within(60s), *parse_hctl("3:0:0:9"))) << "it is not there";
+  make_unit("3:0:0:7", 0x01);
 
   // Nobody deletes it here.
-  const Status removed = host_->remove_if_no_disk(within(200ms), *parse_hctl("3:0:0:1"));
+  const Status removed = host_->remove_unless_disk(within(200ms), *parse_hctl("3:0:0:7"));
 
-  EXPECT_EQ(deletions("3:0:0:1"), "1");
+  EXPECT_EQ(deletions("3:0:0:7"), "1");
   ASSERT_FALSE(removed);
   EXPECT_EQ(removed.error().code(), Errc::deadline_exceeded);
   EXPECT_EQ(removed.error().outcome(), Outcome::unknown);

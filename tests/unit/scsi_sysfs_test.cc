@@ -279,8 +279,8 @@ TEST_F(ScsiSysfsTest, units_are_what_a_driver_serves_or_is_about_to) {
     tree_.write(target + hctl + "/state", "running\n");
     tree_.link("../../../" + target + hctl, "class/scsi_device/" + hctl + "/device");
   }
-  tree_.write(target + "3:0:0:4/type", "12\n");  // An array's controller.
-  tree_.write(target + "3:0:0:5/type", "0\n");   // A disk whose size is being asked for.
+  tree_.write(target + "3:0:0:4/inquiry", "\x0c"s);  // An array's controller.
+  tree_.write(target + "3:0:0:5/inquiry", "\x00"s);  // A disk whose size is being asked for.
   for (const char* lun : {"1", "2"})
     tree_.write(target + "3:0:0:" + lun + "/driver/uevent", "");
   tree_.write(target + "3:0:0:6/driver/uevent", "");  // A tape.
@@ -294,6 +294,27 @@ TEST_F(ScsiSysfsTest, units_are_what_a_driver_serves_or_is_about_to) {
   for (const Hctl& unit : *units)
     luns += std::to_string(unit.lun) + " ";
   EXPECT_EQ(luns, "1 2 5 6 ");
+}
+
+// What cannot be read may be a disk that is to come: whoever logs out would take it.
+TEST_F(ScsiSysfsTest, units_that_cannot_be_read_are_an_error) {
+  const std::string unit = "devices/platform/host3/session1/target3:0:0/3:0:0:4";
+  tree_.write(unit + "/inquiry", "");
+  tree_.link("../../../" + unit, "class/scsi_device/3:0:0:4/device");
+
+  const Result<std::vector<Hctl>> units = scsi_.units(1);
+
+  ASSERT_FALSE(units);
+  EXPECT_EQ(units.error().code(), Errc::protocol);
+}
+
+TEST_F(ScsiSysfsTest, a_cd_drive_has_no_disk) {
+  add_device("3:0:0:4", "sr0", "11:0");
+
+  const Result<std::vector<ScsiDevice>> devices = scsi_.devices(1);
+
+  ASSERT_TRUE(devices) << devices.error().message();
+  EXPECT_EQ(devices->size(), 2u);
 }
 
 TEST_F(ScsiSysfsTest, what_does_not_answer_a_read_is_not_rescanned) {
