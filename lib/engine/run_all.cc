@@ -42,7 +42,7 @@ Status run_all(const Ctx& ctx, Host& host, std::vector<std::function<Status(cons
   for (const std::optional<Status>& result : results) {
     if (!result) {
       if (!waited) return waited;
-      return Error(Errc::internal, "a task ended without a result");
+      return Error(Errc::exhausted, "out of memory");
     }
   }
   return ok();

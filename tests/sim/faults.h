@@ -25,18 +25,18 @@ class Faults {
   Status change(Effect&& effect) {
     const Fault fault{pick(kinds)};
     if (fault == fail_before) return Error(Errc::io, "injected: not done");
-    if (fault == crash_before) throw SimCrash{};
+    if (fault == crash_before) crash();
     Status done = effect();
-    if (fault == crash_after) throw SimCrash{};
+    if (fault == crash_after) crash();
     if (fault != fail_after || !done) return done;
     return Error(Errc::io, "injected: done, but said to have failed").with(Outcome::unknown);
   }
 
   // A call that only looks: fails, or the process dies there.
   Status look() {
-    enum Failure : unsigned { none, fail, crash, failure_kinds };
+    enum Failure : unsigned { none, fail, dies, failure_kinds };
     const Failure failure{pick(failure_kinds)};
-    if (failure == crash) throw SimCrash{};
+    if (failure == dies) crash();
     if (failure == fail) return Error(Errc::io, "injected: cannot look");
     return ok();
   }
@@ -51,11 +51,17 @@ class Faults {
   // From now on every call ends as a crash: the process is dead.
   void kill() { is_dead_ = true; }
   bool is_dead() const { return is_dead_; }
+  // Of the process, whose task that crashed may not have unwound yet.
+  bool has_crashed() const { return has_crashed_; }
   void check_alive() const {
     if (is_dead_) throw SimCrash{};
   }
 
  private:
+  [[noreturn]] void crash() {
+    has_crashed_ = true;
+    throw SimCrash{};
+  }
   unsigned pick(unsigned bound) {
     check_alive();
     if (budget_ == 0) return 0;
@@ -68,6 +74,7 @@ class Faults {
   int budget_;
   const bool is_interrupted_;
   bool is_dead_ = false;
+  bool has_crashed_ = false;
 };
 
 }  // namespace hawser

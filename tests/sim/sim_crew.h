@@ -50,7 +50,7 @@ class TurnCrew final : public Crew {
   TurnCrew(Turns& turns, Faults& faults) : turns_(turns), faults_(faults) {}
   // A crash in the task that started these is the end of them, too.
   ~TurnCrew() override {
-    if (std::uncaught_exceptions() > 0) faults_.kill();
+    if (faults_.has_crashed()) faults_.kill();
     turns_.wait(TimePoint::max(), [this] { return running_ == 0; });
   }
   TurnCrew(const TurnCrew&) = delete;

@@ -1,10 +1,12 @@
 #include "engine/run_all.h"
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <functional>
 #include <memory>
 #include <new>
+#include <thread>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -36,6 +38,19 @@ class RunAllTest : public testing::Test {
 };
 
 TEST_F(RunAllTest, none_is_a_success) { EXPECT_TRUE(run(60s, {})); }
+
+TEST_F(RunAllTest, the_first_is_run_by_the_caller) {
+  std::array<std::thread::id, 2> threads{};
+  const auto note = [&threads](std::size_t i) {
+    return [&threads, i](const Ctx&) {
+      threads[i] = std::this_thread::get_id();
+      return ok();
+    };
+  };
+  EXPECT_TRUE(run(60s, {note(0), note(1)}));
+  EXPECT_EQ(threads[0], std::this_thread::get_id());
+  EXPECT_NE(threads[1], std::this_thread::get_id());
+}
 
 TEST_F(RunAllTest, every_task_is_run_and_the_first_error_in_the_list_is_told) {
   std::atomic<int> done = 0;
@@ -80,7 +95,7 @@ TEST_F(RunAllTest, a_task_that_runs_out_of_memory_stops_no_other) {
     const Status status = run(60s, std::move(tasks));
     EXPECT_EQ(done, 1);
     ASSERT_FALSE(status);
-    EXPECT_EQ(status.error().code(), Errc::internal);
+    EXPECT_EQ(status.error().code(), Errc::exhausted);
   }
 }
 
