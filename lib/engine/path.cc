@@ -132,8 +132,10 @@ Result<ScsiDevice> scan_often(const Ctx& ctx, Operation& operation, const Logged
         HAWSER_TRY(host.scan(ctx, session, path.kernel_lun));
         Result<ScsiDevice> device =
             host.wait_for_device(ctx.within(kDeviceTimeout), session, path.kernel_lun);
+        if (device) return device;
         // What is there all the same is of no use, and would keep the next scan from looking.
-        if (!device) HAWSER_TRY(host.remove_unless_disk(ctx, session.unit(path.kernel_lun)));
+        Status removed = host.remove_unless_disk(ctx, session, path.kernel_lun);
+        if (!removed) return std::move(removed).error().with("after: " + device.error().message());
         return device;
       });
 }
@@ -179,19 +181,21 @@ Status take_existing(const Ctx& ctx, Operation& operation, Path& path) {
 }
 
 // What a scan brings that is no disk is deleted, and must not be somebody's tape. Where nothing was
-// when somebody looked, the kernel does not look again before that is deleted.
-Status make_way(const Ctx& ctx, Operation& operation, const Hctl& unit) {
+// when somebody looked, the kernel does not look again before that is deleted, and nobody can use
+// it: an undo does not put it back. Source: scsi_probe_and_add_lun() in Linux
+// drivers/scsi/scsi_scan.c.
+Status make_way(const Ctx& ctx, Operation& operation, const Session& session, std::uint32_t lun) {
   Host& host = operation.host();
-  HAWSER_TRY_ASSIGN(const UnitKind kind, host.unit_kind(ctx, unit));
+  const std::string unit = to_string(session.unit(lun));
+  HAWSER_TRY_ASSIGN(const UnitKind kind, host.unit_kind(ctx, session, lun));
   if (kind == UnitKind::other) {
-    return Error(Errc::unsupported, "unit " + to_string(unit) + " was there before and is no disk");
+    return Error(Errc::unsupported, "unit " + unit + " was there before and is no disk");
   }
   if (kind != UnitKind::vacant) return ok();
-  HAWSER_TRY_ASSIGN(const std::uint32_t number,
-                    operation.intent(step::kPurge, {{"hctl", to_string(unit)}}));
+  HAWSER_TRY_ASSIGN(const std::uint32_t number, operation.intent(step::kPurge, {{"hctl", unit}}));
   operation.tell(Event::Level::info, "device.purge",
-                 "deleting " + to_string(unit) + ", which nothing was behind, to scan it anew");
-  HAWSER_TRY(host.remove_unless_disk(ctx, unit));
+                 "deleting " + unit + ", which nothing was behind, to scan it anew");
+  HAWSER_TRY(host.remove_unless_disk(ctx, session, lun));
   return operation.done(step::kPurge, number);
 }
 
@@ -206,7 +210,7 @@ Status find_or_scan(const Ctx& ctx, Operation& operation, const PathPlan& plan, 
     path.device = *existing;
     return take_existing(ctx, operation, path);
   }
-  HAWSER_TRY(make_way(ctx, operation, path.session.unit(lun)));
+  HAWSER_TRY(make_way(ctx, operation, path.session, lun));
   HAWSER_TRY_ASSIGN(path.device, scan_device(ctx, operation, path.logged, plan, path.session));
   return ok();
 }
@@ -332,6 +336,7 @@ Status finish_scan(const Ctx& ctx, Operation& operation, const DeviceEntry& entr
   HAWSER_TRY_ASSIGN(const std::optional<Session> session, host.session(ctx, entry.sid));
   Fields fields;
   if (session) {
+    HAWSER_TRY_ASSIGN(const UnitKind before, host.unit_kind(ctx, *session, entry.lun));
     const Status finished = host.finish_scan(ctx, *session, entry.lun);
     if (!finished && finished.error().code() != Errc::not_found) return finished;
     HAWSER_TRY(ctx.check());
@@ -339,11 +344,10 @@ Status finish_scan(const Ctx& ctx, Operation& operation, const DeviceEntry& entr
     for (const ScsiDevice& device : devices) {
       if (device.hctl.lun == entry.lun) fields = device_fields(device);
     }
-    // Much later it may be somebody else's.
+    // The scan may have been long ago, and the tape that is there another's since.
     HAWSER_TRY_ASSIGN(const LogState state, operation.state());
-    if (state.phase != Phase::detaching) {
-      HAWSER_TRY(host.remove_unless_disk(ctx, session->unit(entry.lun)));
-    }
+    const bool may_be_others = before == UnitKind::other && state.phase == Phase::detaching;
+    if (!may_be_others) HAWSER_TRY(host.remove_unless_disk(ctx, *session, entry.lun));
   }
   operation.found_done(step::kDevice, entry.number, std::move(fields));
   return ok();

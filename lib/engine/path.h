@@ -56,10 +56,10 @@ Status examine(const Ctx& ctx, Host& host, Path& path);
 Result<Path> bring_up_again(const Ctx& ctx, Operation& operation, Path path);
 
 // Waits for the scan of a device step that was left behind when its path was told to stop, or its
-// process died: what it brings could not be taken back before. What is no disk is deleted,
-// unless the volume is being detached.
+// process died: what it brings could not be taken back before. What is no disk is deleted; in a
+// detach a tape only if it has come just now.
 // The step is done then, whatever has come.
-// Errors: deadline_exceeded, cancelled, io.
+// Errors: deadline_exceeded, cancelled, io, protocol.
 Status finish_scan(const Ctx& ctx, Operation& operation, const DeviceEntry& entry);
 
 // Those of all device steps, side by side.

