@@ -27,6 +27,13 @@ constexpr auto kPassingBudget = 3s;
 // What is kept of the deadline for saying who it was, and whether the data is at risk.
 constexpr auto kLookBudget = 3s;
 
+// No event says that a disk was closed, and every process has to be looked at.
+constexpr auto kCloseInterval = 250ms;
+
+Ctx before_last_look(const Ctx& ctx) {
+  return ctx.within(ctx.left() - std::min<std::chrono::nanoseconds>(kLookBudget, ctx.left() / 4));
+}
+
 std::string join(const std::vector<std::string>& words) {
   std::string joined;
   for (const std::string& word : words)
@@ -241,15 +248,22 @@ Result<bool> is_unused(const Ctx& ctx, Operation& operation, const Subject& subj
 }
 
 // A map that multipathd has made over a disk that was handed out says nothing of who has that open.
-Status check_handed_out_disk(const Ctx& ctx, Operation& operation, const LogState& state,
-                             const Subject& subject) {
+// Nobody else can claim the disk then, so that only its openers are waited for.
+Status wait_for_handed_out_disk(const Ctx& ctx, Operation& operation, const LogState& state,
+                                const Subject& subject) {
+  const Ctx wait_ctx = before_last_look(ctx);
   for (const ScsiDevice& device : subject.devices) {
     const bool is_under_map =
         state.bare_sid == device.sid && subject.map && subject.map->has_path(device.dev);
-    if (!is_under_map) continue;
-    HAWSER_TRY_ASSIGN(const std::vector<std::string> openers,
-                      operation.host().openers(ctx, device.name));
-    if (!openers.empty()) return in_use(ctx, operation, device.name);
+    while (is_under_map) {
+      HAWSER_TRY_ASSIGN(const std::vector<std::string> openers,
+                        operation.host().openers(ctx, device.name));
+      if (openers.empty()) break;
+      const Status paused = operation.host().pause(wait_ctx, kCloseInterval);
+      if (paused) continue;
+      if (paused.error().code() == Errc::cancelled) return paused;
+      return in_use(ctx, operation, device.name);
+    }
   }
   return ok();
 }
@@ -297,21 +311,20 @@ Result<Subject> find_subject(const Ctx& ctx, Operation& operation, const LogStat
 
 Status check_unused(const Ctx& ctx, Operation& operation, const LogState& state, Subject& subject) {
   HAWSER_TRY_ASSIGN(const bool are_unused, is_unused(ctx, operation, subject));
-  if (are_unused) return check_handed_out_disk(ctx, operation, state, subject);
+  if (are_unused) return wait_for_handed_out_disk(ctx, operation, state, subject);
   // Whoever has it open may write until he closes it.
   HAWSER_TRY(check_units(ctx, operation, state, subject));
   for (const std::string& node : subject.nodes()) {
     HAWSER_TRY_ASSIGN(const std::vector<std::string> holders, operation.host().holders(ctx, node));
     if (!holders.empty()) return Error(Errc::busy, node + " is in use: " + join(holders));
   }
-  const auto kept = std::min<std::chrono::nanoseconds>(kLookBudget, ctx.left() / 4);
-  const Ctx wait_ctx = ctx.within(ctx.left() - kept);
+  const Ctx wait_ctx = before_last_look(ctx);
   for (std::vector<std::string> waited_for;;) {
     const std::vector<std::string> nodes = subject.nodes();
     const auto node = std::find_if(nodes.begin(), nodes.end(), [&](const std::string& one) {
       return !contains(waited_for, one);
     });
-    if (node == nodes.end()) return check_handed_out_disk(ctx, operation, state, subject);
+    if (node == nodes.end()) return wait_for_handed_out_disk(ctx, operation, state, subject);
     const Status unused = wait_for_openers(wait_ctx, operation, state, subject, *node);
     if (!unused && unused.error().code() != Errc::busy) return unused;
     if (!unused) return in_use(ctx, operation, *node);
