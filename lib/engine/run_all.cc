@@ -32,8 +32,7 @@ Status run_all(const Ctx& ctx, Host& host, std::vector<std::function<Status(cons
       if (!more) waited = more.error();
       break;
     }
-    crew->request_stop();
-  }  // Waits for all of them: they return by the deadline of ctx.
+  }  // Waits for all of them: they return by the deadline of ctx, and when it is told to stop.
 
   const MutexLock lock(mutex);
   for (std::optional<Status>& result : results) {
