@@ -261,7 +261,7 @@ Status wait_for_handed_out_disk(const Ctx& ctx, Operation& operation, const LogS
       if (openers.empty()) break;
       const Status paused = operation.host().pause(wait_ctx, kCloseInterval);
       if (paused) continue;
-      if (paused.error().code() == Errc::cancelled) return paused;
+      if (paused.error().code() != Errc::deadline_exceeded) return paused;
       return in_use(ctx, operation, device.name);
     }
   }
