@@ -17,8 +17,8 @@ id=$(field .id) path=$(field .path)
 mke2fs -q -F "$path"
 mount -t ext4 "$path" /run/mounted || mount "$path" /run/mounted
 start=$SECONDS
-check "a mount is named" refused 30 "mounted on /run/mounted"
-check "and not waited for" at_most $((SECONDS - start)) 15
+check "a mount is named" refused 90 "mounted on /run/mounted"
+check "and not waited for" at_most $((SECONDS - start)) 60
 umount /run/mounted
 
 unshare -m sh -c "mount '$path' /run/mounted && echo >/run/there && exec sleep 1000" &
