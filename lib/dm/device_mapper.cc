@@ -148,7 +148,7 @@ dm_ioctl request_on(const std::string& uuid, std::uint32_t flags) {
   io.data_size = sizeof io;
   io.data_start = sizeof io;
   io.flags = flags;
-  uuid.copy(io.uuid, sizeof io.uuid - 1);
+  kernel_uuid(uuid).copy(io.uuid, sizeof io.uuid - 1);
   return io;
 }
 

@@ -124,7 +124,7 @@ Result<Attachment> report(const Ctx& ctx, Host& host, const std::string& id,
   attachment.multipath = map.has_value();
   if (map) {
     attachment.path = map->node();
-    attachment.stable_path = "/dev/disk/by-id/dm-uuid-" + map->uuid;
+    attachment.stable_path = "/dev/disk/by-id/dm-uuid-" + kernel_uuid(map->uuid);
     attachment.size_bytes = map->sectors * kSectorBytes;
   }
   // Another path may have left a disk as well, which nobody has looked at.

@@ -21,7 +21,9 @@ constexpr auto kOfferBudget = 2s;
 constexpr auto kShowBudget = 2s;
 constexpr const char* kShowAddresses = "show paths raw format \"%d %i\"";
 
-std::string by_uuid_link(const std::string& uuid) { return "/dev/disk/by-id/dm-uuid-" + uuid; }
+std::string by_uuid_link(const std::string& uuid) {
+  return "/dev/disk/by-id/dm-uuid-" + kernel_uuid(uuid);
+}
 
 // Where somebody else listens in its place it cannot run.
 bool is_absent(const Error& multipathd) {

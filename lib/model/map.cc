@@ -5,6 +5,25 @@
 
 namespace hawser {
 
+std::string kernel_uuid(const std::string& uuid) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  std::string text;
+  for (const char c : uuid) {
+    const bool is_kept = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                         (c >= '0' && c <= '9') ||
+                         std::string_view("#+-.:=@_").find(c) != std::string_view::npos;
+    if (is_kept) {
+      text += c;
+      continue;
+    }
+    const auto byte = static_cast<unsigned char>(c);
+    text += "\\x";
+    text += kDigits[byte >> 4U];
+    text += kDigits[byte & 0xfU];
+  }
+  return text;
+}
+
 bool Map::queues() const {
   return std::find(table.features.begin(), table.features.end(), "queue_if_no_path") !=
          table.features.end();

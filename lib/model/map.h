@@ -18,6 +18,10 @@ inline std::string map_uuid_of(const std::string& wwid) {
   return std::string(kMapUuidPrefix) + wwid;
 }
 
+// As the kernel and udev's links spell it: libdevmapper turns all but few characters into \xNN.
+// Source: libdevmapper 1.02.185, libdm/libdm-common.c, mangle_string().
+std::string kernel_uuid(const std::string& uuid);
+
 struct MapTablePath {
   DevT dev{};
   std::vector<std::string> selector_args{};

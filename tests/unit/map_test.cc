@@ -17,6 +17,11 @@ MapTable two_groups() {
   return table;
 }
 
+TEST(MapTest, the_kernel_spells_a_uuid_as_libdevmapper_writes_it) {
+  EXPECT_EQ(kernel_uuid("mpath-36001405c0ffee"), "mpath-36001405c0ffee");
+  EXPECT_EQ(kernel_uuid("mpath-SACME_DISK(A),1"), "mpath-SACME_DISK\\x28A\\x29\\x2c1");
+}
+
 TEST(MapTest, a_path_that_is_added_is_treated_as_those_that_are_there) {
   MapTable table = simple_table({kA});
   table.groups.front().paths.front().selector_args = {"7"};
