@@ -186,8 +186,10 @@ Status LinuxHost::set_recovery_timeout(const Ctx& ctx, std::uint32_t sid,
 
 Result<SessionReport::Counters> LinuxHost::counters(const Ctx& ctx, std::uint32_t sid) {
   Result<SessionReport::Counters> counters = iscsid_.counters(ctx, sid);
-  if (counters) return counters;
-  // A session that iscsid does not know, or no iscsid: the kernel knows.
+  // A session that iscsid does not know, or no iscsid: the kernel knows. What keeps iscsid silent,
+  // a request of its own, would keep us waiting as well.
+  const bool is_silent = !counters && counters.error().code() == Errc::deadline_exceeded;
+  if (counters || is_silent || !ctx.check()) return counters;
   HAWSER_TRY_ASSIGN(IscsiEvents events, IscsiEvents::open());
   HAWSER_TRY_ASSIGN(const std::uint64_t handle, iscsi_.transport_handle());
   return events.counters(ctx, handle, sid);

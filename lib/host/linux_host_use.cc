@@ -22,6 +22,9 @@ constexpr auto kDiskTick = 250ms;
 // A disk that cannot be opened at once is one whose path is lost: that is for others to find out.
 constexpr auto kOpenBudget = 1s;
 
+// One that takes longer is over a file system that does not answer, and over no device.
+constexpr auto kLoopBudget = 1s;
+
 bool is_partition_map(const std::string& uuid) { return uuid.starts_with("part"); }
 
 // multipathd keeps what it checks open, and writes nothing there.
@@ -74,6 +77,14 @@ Result<std::vector<std::string>> LinuxHost::holders(const Ctx& ctx, const std::s
       users.push_back("used by " + holder + (uuid && !uuid->empty() ? " (" + *uuid + ")" : ""));
     }
   }
+  HAWSER_TRY_ASSIGN(const std::vector<std::string> blocks, sysfs_.list("block"));
+  for (const std::string& block : blocks) {
+    if (!block.starts_with("loop") || !sysfs_.exists("block/" + block + "/loop/backing_file"))
+      continue;
+    const Result<bool> is_over = is_loop_over(ctx.within(kLoopBudget), "/dev/" + block, numbers);
+    HAWSER_TRY(ctx.check());
+    if (is_over && *is_over) users.push_back("used by " + block);
+  }
   return users;
 }
 
@@ -87,14 +98,15 @@ Result<std::vector<std::string>> LinuxHost::openers(const Ctx& ctx, const std::s
 Result<bool> LinuxHost::is_map_unused(const std::string& uuid) const {
   HAWSER_TRY_ASSIGN(const std::optional<Map> map, dm_.find(uuid));
   if (!map) return true;
-  HAWSER_TRY_ASSIGN(const std::vector<Map> partitions, dm_.stacked_on(uuid));
+  HAWSER_TRY_ASSIGN(const std::vector<Map> partitions, dm_.stacked_on(map->uuid));
   return map->open_count <= static_cast<int>(partitions.size()) &&
          std::all_of(partitions.begin(), partitions.end(),
                      [](const Map& partition) { return partition.open_count == 0; });
 }
 
 // The kernel tells nobody how often a disk is open: who has it open is looked for, and whoever
-// claims it without a descriptor is found by claiming it ourselves.
+// claims it without a descriptor is found by claiming it ourselves. Who does neither, a loop device
+// for one, has to be among the holders.
 Result<bool> LinuxHost::is_disk_unused(const Ctx& ctx, const std::string& device) {
   const Result<DevT> number = scsi_.number(device);
   if (!number) return true;

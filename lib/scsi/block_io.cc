@@ -63,11 +63,7 @@ Status probe_read(const Ctx& ctx, const std::string& node, const DevT& dev) {
 }
 
 Status flush_device(const Ctx& ctx, const std::string& node, const DevT& dev) {
-  Status flushed =
-      run_bounded(ctx, "flush " + node, [node, dev] { return sync_and_close(node, dev); });
-  if (flushed) return flushed;
-  // One that is left behind writes what is to be written anyway.
-  return std::move(flushed).error().with(Outcome::unchanged);
+  return run_bounded(ctx, "flush " + node, [node, dev] { return sync_and_close(node, dev); });
 }
 
 Status set_read_only(const Ctx& ctx, const std::string& node, const DevT& dev, bool is_read_only) {

@@ -18,7 +18,8 @@ Status read_first_block(const std::string& node, const DevT& dev);
 
 // Opens, fsyncs and closes. The first fsync after a lost write is the only one that tells.
 // Errors: data_at_risk (the device has lost writes: to ask again would be to hear of nothing),
-// deadline_exceeded (outcome unknown), as above.
+// deadline_exceeded and cancelled (outcome unknown: the flush goes on, and what it hears of lost
+// writes nobody hears), as above.
 Status flush_device(const Ctx& ctx, const std::string& node, const DevT& dev);
 
 // Makes a block device read-only, or writable again, for whoever writes through its node, whatever

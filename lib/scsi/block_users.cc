@@ -2,6 +2,8 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/loop.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -10,11 +12,13 @@
 #include <array>
 #include <cerrno>
 #include <fstream>
+#include <memory>
 #include <set>
 
 #include "base/c_ptr.h"
 #include "base/number.h"
 #include "base/unique_fd.h"
+#include "os/bounded.h"
 #include "wire/proc_text.h"
 
 namespace hawser {
@@ -31,11 +35,12 @@ void add_unique(std::vector<std::string>& list, std::string value) {
   if (std::find(list.begin(), list.end(), value) == list.end()) list.push_back(std::move(value));
 }
 
-// Names in a directory that are numbers. One that is gone or closed to us is empty.
-std::vector<std::string> numbers_in(const std::string& path) {
+// Names in a directory that are numbers. One that is gone is empty.
+Result<std::vector<std::string>> numbers_in(const std::string& path) {
   std::vector<std::string> names;
   const CPtr<DIR, &::closedir> directory(::opendir(path.c_str()));
-  if (!directory) return names;
+  if (!directory && (errno == ENOENT || errno == ESRCH)) return names;
+  if (!directory) return Error::from_errno(errno, "look into " + path);
   while (names.size() < kEntriesMax) {
     const dirent* entry = ::readdir(directory.get());
     if (entry == nullptr) break;
@@ -112,7 +117,8 @@ Result<std::vector<std::string>> mounts_of(const Ctx& ctx, const std::string& pr
   HAWSER_TRY(add_mounts(self, "", devices, users));
   add_swaps(proc, devices, users);
   std::set<std::string> seen{mount_namespace(self), ""};
-  for (const std::string& pid : numbers_in(proc)) {
+  HAWSER_TRY_ASSIGN(const std::vector<std::string> pids, numbers_in(proc));
+  for (const std::string& pid : pids) {
     HAWSER_TRY(ctx.check());
     const std::string process = proc + "/" + pid;
     if (!seen.insert(mount_namespace(process)).second) continue;
@@ -126,10 +132,12 @@ Result<std::vector<std::string>> mounts_of(const Ctx& ctx, const std::string& pr
 Result<std::vector<std::string>> openers_of(const Ctx& ctx, const std::string& proc,
                                             const std::vector<DevT>& devices) {
   std::vector<std::string> users;
-  for (const std::string& pid : numbers_in(proc)) {
+  HAWSER_TRY_ASSIGN(const std::vector<std::string> pids, numbers_in(proc));
+  for (const std::string& pid : pids) {
     HAWSER_TRY(ctx.check());
     const std::string process = proc + "/" + pid;
-    for (const std::string& number : numbers_in(process + "/fd")) {
+    HAWSER_TRY_ASSIGN(const std::vector<std::string> numbers, numbers_in(process + "/fd"));
+    for (const std::string& number : numbers) {
       std::string link = process;
       link += "/fd/";
       link += number;
@@ -139,6 +147,24 @@ Result<std::vector<std::string>> openers_of(const Ctx& ctx, const std::string& p
     }
   }
   return users;
+}
+
+// The kernel asks the file system of the file that it is over, which may be dead; a block device's
+// is not. The file's name would say less: a device has as many as somebody gave it.
+Result<bool> is_loop_over(const Ctx& ctx, const std::string& loop,
+                          const std::vector<DevT>& devices) {
+  const auto backing = std::make_shared<std::uint64_t>(0);
+  HAWSER_TRY(run_bounded(ctx, "ask " + loop, [loop, backing]() -> Status {
+    const UniqueFd fd(::open(loop.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+    if (!fd) return Error::from_errno(errno, "open " + loop);
+    loop_info64 info{};
+    if (::ioctl(fd.get(), LOOP_GET_STATUS64, &info) != 0) {
+      return Error::from_errno(errno, "ask " + loop);
+    }
+    *backing = info.lo_rdevice;
+    return ok();
+  }));
+  return is_one_of(devices, {.major = ::major(*backing), .minor = ::minor(*backing)});
 }
 
 }  // namespace hawser

@@ -21,12 +21,15 @@ std::string device_dir(const Hctl& hctl) {
   return "class/scsi_device/" + to_string(hctl) + "/device/";
 }
 
-// What a device does not say is not an error; what it says wrongly is no identity.
+// What a device does not say is not an error; what it says wrongly is no identity. But to be out of
+// descriptors says nothing of the device.
 template <class Page>
-void take_page(const Result<std::string>& bytes, Page (*decode)(std::string_view), auto& into) {
-  if (!bytes) return;
+Status take_page(const Result<std::string>& bytes, Page (*decode)(std::string_view), auto& into) {
+  if (!bytes && bytes.error().code() == Errc::exhausted) return bytes.error();
+  if (!bytes) return ok();
   Page page = decode(*bytes);
   if (page) into = *std::move(page);
+  return ok();
 }
 
 // By its session, whose number is not given to another as that of a host is.
@@ -123,8 +126,9 @@ Result<std::optional<ScsiDevice>> ScsiSysfs::read(const std::string& dir, const 
   device.read_only = *read_only != "0";
   const Result<std::string> access_state = sysfs_.attribute(dir + "access_state");
   if (access_state) device.access_state = *access_state;
-  take_page(sysfs_.binary(dir + "vpd_pg83"), &decode_vpd83, device.identity.designators);
-  take_page(sysfs_.binary(dir + "vpd_pg80"), &decode_vpd80, device.identity.serial);
+  HAWSER_TRY(
+      take_page(sysfs_.binary(dir + "vpd_pg83"), &decode_vpd83, device.identity.designators));
+  HAWSER_TRY(take_page(sysfs_.binary(dir + "vpd_pg80"), &decode_vpd80, device.identity.serial));
   return {std::move(device)};
 }
 

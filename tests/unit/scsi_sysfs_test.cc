@@ -420,6 +420,17 @@ TEST_F(ScsiSysfsTest, mounts_of_other_namespaces_are_found_once) {
     EXPECT_THAT(user, testing::StartsWith("mounted on /inside in the mount namespace of guest"));
 }
 
+TEST_F(ScsiSysfsTest, who_has_a_device_open_is_not_taken_for_nobody_when_he_cannot_be_seen) {
+  tree_.write("proc/77/comm", "gone\n");  // Without descriptors: it has just ended.
+  const auto nobody = openers_of(ctx(), tree_.path("proc"), {{.major = 8, .minor = 16}});
+  ASSERT_TRUE(nobody);
+  EXPECT_TRUE(nobody->empty());
+  tree_.write("proc/78/fd", "");  // No directory.
+  const auto unseen = openers_of(ctx(), tree_.path("proc"), {{.major = 8, .minor = 16}});
+  ASSERT_FALSE(unseen);
+  EXPECT_THAT(unseen.error().message(), testing::HasSubstr("proc/78/fd"));
+}
+
 TEST_F(ScsiSysfsTest, io_goes_only_to_the_device_that_is_meant) {
   tree_.write("disk", std::string(8192, 'x'));
   const Status probed = probe_read(ctx(), tree_.path("disk"), {.major = 8, .minor = 16});

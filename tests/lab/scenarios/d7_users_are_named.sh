@@ -67,6 +67,10 @@ opener=$!
 check "a process is named" refused 4 "sleep (pid $opener)"
 kill $opener
 wait $opener || true
+load loop
+loop=$(losetup -f --show "$path")
+check "a loop device is named" refused 30 "used by ${loop#/dev/}"
+losetup -d "$loop"
 mke2fs -q -F "$path"
 mount "$path" /run/mounted
 check "a mount is named" refused 30 "mounted on /run/mounted"
