@@ -95,7 +95,8 @@ struct ResizeOptions {
 /// @throws  std::bad_alloc, at most; recover() deals with what a call had begun by then.
 class HAWSER_API Client {
  public:
-  /// Root is asked for by the calls that change something.
+  /// Needs the state directory: the default one is root's. The calls that change something need
+  /// root in any case.
   ///
   /// @errors  permission_denied (the state directory can be written by others), not_found,
   ///          exhausted, io.
@@ -187,6 +188,9 @@ class HAWSER_API Client {
   Result<RecoverReport> recover(const Ctx& ctx);
 
   /// Asks a portal which targets it serves (SendTargets), in this process; writes nothing down.
+  ///
+  /// @errors  invalid_argument (half of a pair of CHAP credentials), unauthenticated, unavailable,
+  ///          protocol, and those of `ctx`.
   /// @source  RFC 7143 appendix C.
   Result<std::vector<DiscoveredTarget>> discover(const Ctx& ctx, const Portal& portal,
                                                  const std::optional<Chap>& chap);

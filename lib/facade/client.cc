@@ -11,6 +11,7 @@
 #include "engine/resize.h"
 #include "host/linux_host.h"
 #include "journal/file_journal.h"
+#include "model/chap.h"
 
 namespace hawser {
 
@@ -90,6 +91,7 @@ Result<RecoverReport> Client::recover(const Ctx& ctx) {
 
 Result<std::vector<DiscoveredTarget>> Client::discover(const Ctx& ctx, const Portal& portal,
                                                        const std::optional<Chap>& chap) {
+  HAWSER_TRY(check_chap("discovery_auth", chap));
   return impl_->host().discover(ctx, portal, chap);
 }
 

@@ -5,6 +5,7 @@
 #include <tuple>
 #include <utility>
 
+#include "model/chap.h"
 #include "model/path_count.h"
 
 namespace hawser {
@@ -44,16 +45,6 @@ Status check_chap_text(const std::string& field, std::string_view text) {
   return ok();
 }
 
-Status check_chap(const std::string& what, const std::optional<Chap>& chap) {
-  if (!chap) return ok();
-  HAWSER_TRY(check_chap_text(what + "_username", chap->username));
-  HAWSER_TRY(check_chap_text(what + "_password", chap->password.reveal()));
-  const bool is_mutual = !chap->username_in.empty() || !chap->password_in.empty();
-  if (!is_mutual) return ok();
-  HAWSER_TRY(check_chap_text(what + "_username_in", chap->username_in));
-  return check_chap_text(what + "_password_in", chap->password_in.reveal());
-}
-
 Status check_iface(const std::string& iface) {
   const bool is_good = !iface.empty() && iface.size() <= kIfaceBytesMax && iface != "." &&
                        iface != ".." && std::all_of(iface.begin(), iface.end(), is_name_char);
@@ -89,6 +80,16 @@ bool is_numeric(const std::string& host) {
 }
 
 }  // namespace
+
+Status check_chap(const std::string& what, const std::optional<Chap>& chap) {
+  if (!chap) return ok();
+  HAWSER_TRY(check_chap_text(what + "_username", chap->username));
+  HAWSER_TRY(check_chap_text(what + "_password", chap->password.reveal()));
+  const bool is_mutual = !chap->username_in.empty() || !chap->password_in.empty();
+  if (!is_mutual) return ok();
+  HAWSER_TRY(check_chap_text(what + "_username_in", chap->username_in));
+  return check_chap_text(what + "_password_in", chap->password_in.reveal());
+}
 
 bool wants_discovery(const VolumeSpec& spec) {
   return spec.discovery.value_or(spec.paths.size() == 1);
