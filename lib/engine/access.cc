@@ -2,15 +2,19 @@
 
 #include <utility>
 
+#include "engine/rivals.h"
+
 namespace hawser {
 namespace {
 
 // Whoever writes to it now would find himself refused.
 Status check_nobody_writes(const Ctx& ctx, Host& host, const std::string& name) {
   HAWSER_TRY_ASSIGN(const std::vector<std::string> holders, host.holders(ctx, name));
-  if (holders.empty()) return ok();
-  return Error(Errc::busy,
-               name + " was there before and cannot be made read-only: " + holders.front());
+  Status unused = host.wait_until_unused(ctx.within(kPassingOpener), name);
+  HAWSER_TRY(ctx.check());
+  if (holders.empty() && unused) return ok();
+  const std::string why = holders.empty() ? unused.error().message() : holders.front();
+  return Error(Errc::busy, name + " was there before and cannot be made read-only: " + why);
 }
 
 // `fields` say how to find it again: what is ours goes anyway, and needs no undo.

@@ -289,6 +289,11 @@ Result<Attachment> attach(const Ctx& ctx, const Environment& environment, const 
         .with(Stage::input);
   }
   HAWSER_TRY_ASSIGN(const Readiness readiness, check_host(ctx, environment.host, options));
+  if (!readiness.no_map.empty() && options.min_paths > 1) {
+    return too_few(Errc::unsupported, options.min_paths, 1)
+        .with(readiness.no_map + ": no map can be made")
+        .with(Stage::preflight);
+  }
 
   HAWSER_TRY_ASSIGN(Opened opened, open_settled(ctx, environment, spec, options));
   Operation& operation = *opened.operation;
@@ -306,8 +311,6 @@ Result<Attachment> attach(const Ctx& ctx, const Environment& environment, const 
   if (!attachment) return attachment;
   for (std::string& warning : opened.warnings)
     attachment->warnings.push_back(std::move(warning));
-  for (const std::string& note : spec.notes)
-    attachment->warnings.push_back(note);
   attachment->elapsed = ctx.clock.now() - start;
   return attachment;
 }

@@ -76,6 +76,21 @@ bool contains(const std::vector<ScsiDevice>& devices, const DevT& dev) {
                      [&](const ScsiDevice& device) { return device.dev == dev; });
 }
 
+// What a bare volume was handed out as, whichever unit that is by now.
+Result<std::vector<ScsiDevice>> bare_disk(const Ctx& ctx, Operation& operation,
+                                          const LogState& state) {
+  if (!state.bare_sid) return std::vector<ScsiDevice>{};
+  HAWSER_TRY_ASSIGN(std::vector<ScsiDevice> devices,
+                    operation.host().devices(ctx, *state.bare_sid));
+  std::erase_if(devices, [&](const ScsiDevice& device) {
+    return std::none_of(state.devices.begin(), state.devices.end(), [&](const DeviceEntry& entry) {
+      return entry.progress != Progress::ended && entry.sid == device.sid &&
+             entry.lun == device.hctl.lun;
+    });
+  });
+  return devices;
+}
+
 // Announces it, so that nobody takes the devices for somebody else's when they are out of the map.
 Result<std::vector<std::uint32_t>> announce(Operation& operation,
                                             const std::vector<ScsiDevice>& devices) {
@@ -101,7 +116,13 @@ Status confirm_attached(const Ctx& ctx, Operation& operation, const LogState& st
         .with(Stage::identify);
   }
   HAWSER_TRY_ASSIGN(const Footprint footprint, unit_footprint(ctx, operation, state));
-  HAWSER_TRY_ASSIGN(const Confirmed confirmed, confirm(ctx, operation, state, footprint.devices));
+  std::vector<ScsiDevice> devices = footprint.devices;
+  // Once the kernel knows that it is another unit, it is no device of the volume's any more.
+  HAWSER_TRY_ASSIGN(const std::vector<ScsiDevice> handed_out, bare_disk(ctx, operation, state));
+  for (const ScsiDevice& device : handed_out) {
+    if (!contains(devices, device.dev)) devices.push_back(device);
+  }
+  HAWSER_TRY_ASSIGN(const Confirmed confirmed, confirm(ctx, operation, state, devices));
   if (confirmed.changed.empty()) return ok();
   return Error(Errc::identity_mismatch, name_changed(confirmed.changed, state) + "; detach " +
                                             operation.id() + " before the volume is used again")
@@ -109,15 +130,7 @@ Status confirm_attached(const Ctx& ctx, Operation& operation, const LogState& st
 }
 
 Status check_bare_disk(const Ctx& ctx, Operation& operation, const LogState& state) {
-  if (!state.bare_sid) return ok();
-  HAWSER_TRY_ASSIGN(std::vector<ScsiDevice> devices,
-                    operation.host().devices(ctx, *state.bare_sid));
-  std::erase_if(devices, [&](const ScsiDevice& device) {
-    return std::none_of(state.devices.begin(), state.devices.end(), [&](const DeviceEntry& entry) {
-      return entry.progress != Progress::ended && entry.sid == device.sid &&
-             entry.lun == device.hctl.lun;
-    });
-  });
+  HAWSER_TRY_ASSIGN(const std::vector<ScsiDevice> devices, bare_disk(ctx, operation, state));
   HAWSER_TRY_ASSIGN(const Confirmed confirmed, confirm(ctx, operation, state, devices));
   if (confirmed.changed.empty()) return ok();
   return Error(Errc::data_at_risk, name_changed(confirmed.changed, state) +

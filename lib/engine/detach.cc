@@ -171,6 +171,8 @@ Result<DetachReport> detach(const Ctx& ctx, const Environment& environment, cons
       report.warnings = operation->warnings();
       HAWSER_TRY_ASSIGN(state, operation->state());
     }
+    // Opening the log may have made it anew, when another detach was faster.
+    if (!report.was_attached && state.identity.empty()) return operation->forget();
     // Recovery may have taken care of all of it.
     if (state.phase != Phase::attached) return ok();
     HAWSER_TRY(mend(ctx, *operation, state));

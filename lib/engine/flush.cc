@@ -206,6 +206,17 @@ Status ask_for_lost_writes(const Ctx& ctx, Operation& operation, const Subject& 
   return ok();
 }
 
+// The kernel says once that writes were lost, also to a flush that was left behind. Whoever
+// detaches next must still be able to know.
+Status note_lost(Operation& operation, const Error& cause) {
+  const bool is_unheard = cause.outcome() == Outcome::unknown;
+  if (!is_unheard && cause.code() != Errc::data_at_risk) return ok();
+  return operation.note(
+      step::kFlush, {{"lost", cause.message() + (is_unheard ? ": it was not waited for, and may "
+                                                              "have heard of lost writes"
+                                                            : "")}});
+}
+
 // Who keeps `node` busy, when waiting was in vain.
 Error in_use(const Ctx& ctx, Operation& operation, const std::string& node) {
   std::vector<std::string> who;
@@ -353,19 +364,19 @@ Status flush(const Ctx& ctx, Operation& operation, const LogState& state, const 
     } else if (ctx.check() && is_written(ctx, operation, state, subject)) {
       done = ask_for_lost_writes(ctx, operation, subject, done.error());
     }
-    if (done || done.error().code() == Errc::cancelled) return done;
-    if (done.error().code() == Errc::data_at_risk) {
-      // The kernel says so once. Whoever detaches next must still be able to know.
-      const Status noted = operation.note(step::kFlush, {{"lost", done.error().message()}});
-      Error lost = at_risk(done.error(), doing);
-      return noted ? lost : std::move(lost).with(noted.error().message());
-    }
+    if (done) return done;
+    const Status noted = note_lost(operation, done.error());
+    // A flush that is left behind writes what is to be written anyway.
+    const Error cause = std::move(done).error().with(Outcome::unchanged);
+    if (!noted) return at_risk(cause, doing).with(noted.error().message());
+    if (cause.code() == Errc::cancelled) return cause;
+    if (cause.code() == Errc::data_at_risk) return at_risk(cause, doing);
     // Paths come back; until then nothing is lost.
     if (tries == 1) operation.tell(Event::Level::info, "flush.wait", doing + ": waiting for one");
     const Status paused = operation.host().pause(ctx, backoff.next());
     if (paused) continue;
     if (paused.error().code() == Errc::cancelled) return paused;
-    return at_risk(done.error(), doing);
+    return at_risk(cause, doing);
   }
 }
 

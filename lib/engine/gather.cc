@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "engine/budget.h"
 #include "engine/map_paths.h"
 #include "engine/other_logs.h"
 #include "engine/rivals.h"
@@ -25,7 +26,8 @@ constexpr auto kPendingBudget = 2s;
 // slow.
 constexpr auto kHeadStart = 2s;
 
-// udev's own work on the map takes a second or so; what takes longer is not worth failing for.
+// udev's own work on the map takes a second or so; what takes longer is not worth failing for, nor
+// is whatever else comes once enough paths are in.
 constexpr auto kUdevBudget = 15s;
 
 // How long a path may take to answer one read before another is asked.
@@ -113,7 +115,10 @@ Status Gatherer::await(const Ctx& ctx, Crew& crew, Unit& unit, std::size_t min_p
     if (fatal_ || is_bare || unanswered_ == 0) return ok();
     start_scans(ctx, crew, unit);
     const bool is_enough = !in_head_start() && unit.paths().size() >= min_paths;
-    if (!enough_at && is_enough) enough_at = ctx.clock.now();
+    if (!enough_at && is_enough) {
+      enough_at = ctx.clock.now();
+      grace = std::min<std::chrono::nanoseconds>(grace, ctx.left() - ctx.left() / 3);
+    }
     std::optional<TimePoint> until;
     if (in_head_start()) {
       until = head_start_->ends;
@@ -202,7 +207,8 @@ void Gatherer::follow_head_start(const Ctx& ctx, Crew& crew, const Unit& unit) {
 
 void Gatherer::await_udev(const Ctx& ctx, const Unit& unit) {
   operation_.tell(Event::Level::info, "udev.wait", "waiting for udev to show the map");
-  const Status shown = operation_.host().wait_for_udev(ctx.within(kUdevBudget), unit.map_uuid());
+  const Status shown =
+      operation_.host().wait_for_udev(ctx.within(at_most(ctx, kUdevBudget)), unit.map_uuid());
   if (!shown) operation_.warn("udev.slow", shown.error().message());
 }
 
@@ -294,7 +300,8 @@ void Gatherer::discard_useless(const Ctx& ctx) {
     });
   }
   useless_.clear();
-  const Status discarded = run_all(ctx.within(kDiscardBudget), operation_.host(), std::move(tasks));
+  const Status discarded =
+      run_all(ctx.within(at_most(ctx, kDiscardBudget)), operation_.host(), std::move(tasks));
   if (!discarded) operation_.warn("path.discard", discarded.error().message());
 }
 

@@ -2,9 +2,11 @@
 
 #include <algorithm>
 #include <functional>
+#include <optional>
 #include <utility>
 
 #include "engine/node_records.h"
+#include "engine/rivals.h"
 #include "engine/run_all.h"
 #include "engine/sessions.h"
 
@@ -300,15 +302,27 @@ Status examine(const Ctx& ctx, Host& host, Path& path) {
   return doubt({}, false);
 }
 
+namespace {
+
+// What was there before us may be somebody's. A probe of udev's passes.
+Status check_unused(const Ctx& ctx, Operation& operation, const ScsiDevice& device) {
+  HAWSER_TRY_ASSIGN(std::optional<std::string> user, user_of(ctx, operation, device));
+  if (!user) {
+    const Status unused =
+        operation.host().wait_until_unused(ctx.within(kPassingOpener), device.name);
+    HAWSER_TRY(ctx.check());
+    if (unused) return ok();
+    user = unused.error().message();
+  }
+  return Error(Errc::busy,
+               device.name + " was there before and is in use, so it is left alone: " + *user);
+}
+
+}  // namespace
+
 Result<Path> bring_up_again(const Ctx& ctx, Operation& operation, Path path) {
   const ScsiDevice& old = path.device;
-  if (path.existed) {
-    HAWSER_TRY_ASSIGN(const std::vector<std::string> claims, operation.host().claims(ctx, old));
-    if (!claims.empty()) {
-      return Error(Errc::busy, old.name + " was there before and is in use, so it is left alone: " +
-                                   claims.front());
-    }
-  }
+  if (path.existed) HAWSER_TRY(check_unused(ctx, operation, old));
   HAWSER_TRY_ASSIGN(
       const std::uint32_t number,
       operation.intent(step::kPurge, {{"hctl", to_string(old.hctl)}, {"name", old.name}}));

@@ -5,6 +5,7 @@
 #include <set>
 #include <utility>
 
+#include "engine/budget.h"
 #include "model/lun.h"
 #include "model/path_count.h"
 
@@ -208,8 +209,10 @@ Result<std::vector<LoggedPath>> plan_paths(const Ctx& ctx, Operation& operation,
   for (const PathSpec& path : spec.paths)
     HAWSER_TRY(list.add_given(ctx, path));
   if (multipath != Multipath::off && wants_discovery(spec)) {
-    for (const PathSpec& path : Discovery(operation, spec).run(ctx))
-      list.add_found(ctx, path);
+    const std::vector<PathSpec> found = Discovery(operation, spec).run(ctx);
+    const Ctx found_ctx = ctx.within(at_most(ctx, kResolveBudget));  // For all of them.
+    for (const PathSpec& path : found)
+      list.add_found(found_ctx, path);
     HAWSER_TRY(ctx.check());
   }
   return list.take();

@@ -36,7 +36,9 @@ Result<bool> is_whole(const Ctx& ctx, Operation& operation, const LogState& stat
     HAWSER_TRY_ASSIGN(const std::vector<ScsiDevice> devices,
                       operation.host().devices(ctx, *state.bare_sid));
     return std::any_of(devices.begin(), devices.end(), [&](const ScsiDevice& device) {
-      return same_unit(device.identity, state.identity);
+      // One that says nothing of itself is known by its place.
+      return state.identity.empty() ? state.names(device)
+                                    : same_unit(device.identity, state.identity);
     });
   }
   const std::string uuid = map_uuid_of(state.wwid);

@@ -3,6 +3,8 @@
 #include <set>
 #include <utility>
 
+#include "engine/budget.h"
+#include "engine/rivals.h"
 #include "engine/run_all.h"
 #include "engine/take_down.h"
 
@@ -23,6 +25,8 @@ constexpr std::chrono::milliseconds kLookInterval = 100ms;
 
 // udev is usually done with a map in less.
 constexpr auto kUdevLookInterval = 1s;
+// One that is further behind takes its link away later.
+constexpr auto kUdevBudget = 30s;
 
 // What udev still says of a removed disk, a multipathd that starts would believe of the next disk
 // of that number, and put it into the map of a volume that is gone. Such a start is rare, and a
@@ -35,11 +39,6 @@ constexpr auto kMultipathdBudget = 30s;
 
 // Whoever was freed by an error table needs a moment to let go; udev's workers are slow under load.
 constexpr auto kLetGoBudget = 10s;
-
-// What others have left to do when all is gone is not worth the deadline.
-std::chrono::nanoseconds at_most(const Ctx& ctx, std::chrono::nanoseconds budget) {
-  return std::min<std::chrono::nanoseconds>(budget, ctx.left() / 3);
-}
 
 class TakeDown {
  public:
@@ -90,12 +89,13 @@ class TakeDown {
 
   // A link that stays may be that of a map that was made since.
   Status wait_for_udev(const Ctx& ctx) {
+    const Ctx udev_ctx = ctx.within(at_most(ctx, kUdevBudget));
     for (std::size_t i = 0; i < uuids_.size();) {
       const std::string uuid = uuids_[i];
       const Status gone = closing_.contains(uuid)
                               ? ok()
-                              : host().wait_for_udev_gone(ctx.within(kUdevLookInterval), uuid);
-      if (!gone && gone.error().code() == Errc::deadline_exceeded && ctx.check()) {
+                              : host().wait_for_udev_gone(udev_ctx.within(kUdevLookInterval), uuid);
+      if (!gone && gone.error().code() == Errc::deadline_exceeded && udev_ctx.check()) {
         HAWSER_TRY(remove_what_is_there(ctx));
         continue;
       }
@@ -115,12 +115,25 @@ class TakeDown {
     }
     bool was_there = false;
     for (const std::string& uuid : uuids_) {
+      HAWSER_TRY_ASSIGN(const bool is_others, is_others_now(ctx, uuid, there));
+      if (is_others) continue;
       Result<bool> had_map = remove_tree(ctx, uuid);
       if (!had_map) return std::move(had_map).error().with(Stage::map);
       was_there = was_there || *had_map;
     }
     HAWSER_TRY_ASSIGN(const bool had_device, remove_devices(ctx, there.devices));
     return was_there || had_device;
+  }
+
+  // What was ours in an earlier look may have been made by somebody else since, over disks of his.
+  Result<bool> is_others_now(const Ctx& ctx, const std::string& uuid, const Footprint& there) {
+    const auto& ours = there.map_uuids;
+    if (std::find(ours.begin(), ours.end(), uuid) != ours.end()) return false;
+    HAWSER_TRY_ASSIGN(const std::optional<Map> map, host().find_map(ctx, uuid));
+    if (!map) return false;
+    HAWSER_TRY_ASSIGN(const std::vector<ScsiDevice> strangers,
+                      strangers_in(ctx, host(), *map, there.devices));
+    return !strangers.empty();
   }
 
   // A map and its partition maps. False if it was not there.
@@ -166,8 +179,7 @@ class TakeDown {
     const bool has_to_be_closed = removal_ == Removal::if_closed && !has_changed_;
     if (has_to_be_closed) return host().remove_map_if_closed(ctx, uuid);
     if (removal_ != Removal::by_force) return host().remove_map(ctx, uuid);
-    const auto budget = std::min<std::chrono::nanoseconds>(kLetGoBudget, ctx.left() / 3);
-    const Status gone = host().remove_map(ctx.within(budget), uuid);
+    const Status gone = host().remove_map(ctx.within(at_most(ctx, kLetGoBudget)), uuid);
     if (gone) return ok();
     HAWSER_TRY(ctx.check());
     HAWSER_TRY(tolerate(host().remove_map_when_closed(ctx, uuid)));

@@ -61,4 +61,17 @@ Status check_no_rival(const Ctx& ctx, Operation& operation, const std::string& w
   return ok();
 }
 
+Result<std::optional<std::string>> user_of(const Ctx& ctx, Operation& operation,
+                                           const ScsiDevice& device) {
+  HAWSER_TRY_ASSIGN(const std::string boot_id, operation.host().boot_id());
+  HAWSER_TRY_ASSIGN(const std::vector<OtherLog> logs, other_logs(ctx, operation));
+  for (const auto& [id, state] : logs) {
+    if (!state) return std::optional("it may be of " + id + ", whose log cannot be read");
+    const bool is_live = state->phase != Phase::idle && state->boot_id == boot_id;
+    if (is_live && state->names(device)) return std::optional("attachment " + id + " has it");
+  }
+  HAWSER_TRY_ASSIGN(const std::vector<std::string> claims, operation.host().claims(ctx, device));
+  return claims.empty() ? std::nullopt : std::optional(claims.front());
+}
+
 }  // namespace hawser

@@ -1,12 +1,17 @@
 // Whoever else shows or uses a unit of the same WWID.
 #pragma once
 
+#include <chrono>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "engine/operation.h"
 
 namespace hawser {
+
+// A probe of udev's is over by then, and who still has a device open uses it.
+inline constexpr std::chrono::seconds kPassingOpener{3};
 
 // The disks in a map that are there and are not among `ours`. Those that have vanished cannot
 // belong to anybody any more.
@@ -20,5 +25,11 @@ Result<std::vector<ScsiDevice>> strangers_in(const Ctx& ctx, Host& host, const M
 // does not, so it may be another).
 Status check_no_rival(const Ctx& ctx, Operation& operation, const std::string& wwid,
                       const std::vector<LoggedPath>& paths);
+
+// Who has laid hands on a disk that is not, or not only, ours, in words for people: another
+// attachment of this boot that has it in its log, whoever claims it. Processes that merely have it
+// open are not looked for.
+Result<std::optional<std::string>> user_of(const Ctx& ctx, Operation& operation,
+                                           const ScsiDevice& device);
 
 }  // namespace hawser

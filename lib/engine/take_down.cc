@@ -65,22 +65,6 @@ bool is_brought_as_it_is(const LogState& state, const ScsiDevice& device) {
   });
 }
 
-// Another attachment may have found it there, and whoever else comes by may have, too.
-Result<bool> is_used_by_others(const Ctx& ctx, Operation& operation, const LogState& state,
-                               const ScsiDevice& device) {
-  HAWSER_TRY_ASSIGN(const std::vector<OtherLog> logs, other_logs(ctx, operation));
-  for (const OtherLog& log : logs) {
-    if (!log.state) return true;
-    const bool is_live = log.state->phase != Phase::idle && log.state->boot_id == state.boot_id;
-    if (is_live && log.state->names(device)) return true;
-  }
-  Host& host = operation.host();
-  HAWSER_TRY_ASSIGN(const std::vector<std::string> claims, host.claims(ctx, device));
-  if (!claims.empty()) return true;
-  HAWSER_TRY_ASSIGN(const std::vector<std::string> openers, host.openers(ctx, device.name));
-  return !openers.empty();
-}
-
 // A disk that a scan of ours brought, that was refused or that nobody has looked at, and that could
 // not be deleted at once.
 Result<bool> is_stray(const Ctx& ctx, Operation& operation, const LogState& state,
@@ -88,8 +72,11 @@ Result<bool> is_stray(const Ctx& ctx, Operation& operation, const LogState& stat
   if (!state.has_brought(device)) return false;
   HAWSER_TRY_ASSIGN(const LogState now, operation.state());  // A scan may have ended since.
   if (!is_brought_as_it_is(now, device)) return false;
-  HAWSER_TRY_ASSIGN(const bool is_used, is_used_by_others(ctx, operation, state, device));
-  return !is_used;
+  HAWSER_TRY_ASSIGN(const std::optional<std::string> user, user_of(ctx, operation, device));
+  if (user) return false;
+  HAWSER_TRY_ASSIGN(const std::vector<std::string> openers,
+                    operation.host().openers(ctx, device.name));
+  return openers.empty();
 }
 
 // A map of the unit's WWID may be over a unit of somebody else that shows the same.

@@ -197,6 +197,37 @@ TEST(AttachSimTest, a_portal_that_is_named_twice_is_one_path) {
   EXPECT_EQ(portals_of(sim_world(), spec), " 10.0.1.2:3260,7 10.0.2.2:3260");
 }
 
+// Keeps: A1, A3
+TEST(AttachSimTest, what_is_waited_for_besides_does_not_use_up_the_deadline) {
+  SimWorld world = sim_world();
+  world.slow_portals = {{"10.0.2.2", 60'000}};
+  world.udev_back_ms = world.uptime_ms + 60'000;
+  const std::int64_t start_ms = world.uptime_ms;
+  std::optional<Result<Attachment>> made;
+  in_turns(world, {}, [&](SimProcess& process) {
+    made =
+        attach(process.ctx().within(std::chrono::seconds(10)), process.environment(), sim_spec(2),
+               {.grace = std::chrono::seconds(40), .login_timeout = std::chrono::seconds(60)});
+  });
+  ASSERT_TRUE(*made) << made->error().message();
+  EXPECT_TRUE((*made)->degraded);
+  EXPECT_LT(world.uptime_ms - start_ms, 10'000);
+}
+
+// Keeps: A3
+TEST(AttachSimTest, a_host_without_maps_has_one_path) {
+  SimWorld world = sim_world();
+  world.has_no_multipath = true;
+  const std::string before = world.picture();
+  const Result<Attachment> two = attach_once(world, sim_spec(2), {.min_paths = 2});
+  ASSERT_FALSE(two);
+  EXPECT_EQ(two.error().code(), Errc::unsupported);
+  EXPECT_EQ(world.picture(), before);
+  const Result<Attachment> one = attach_once(world, sim_spec(2));
+  ASSERT_TRUE(one) << one.error().message();
+  EXPECT_TRUE(one->degraded);
+}
+
 // No map can be made, and the first disk is handed out while other logins are on their way.
 SimWorld with_slow_portals_and_no_map() {
   SimWorld world = sim_world();

@@ -87,6 +87,19 @@ TEST(FlushSimTest, a_flush_that_hangs_meets_the_deadline_and_nothing_is_removed)
   EXPECT_EQ(done.error().code(), Errc::data_at_risk);
 }
 
+// It may have heard of lost writes, of which the kernel tells once.
+// Keeps: D4
+TEST(FlushSimTest, a_flush_that_was_left_behind_is_told_of_by_the_next_detach) {
+  Attached start = attached(sim_world(), sim_spec(2), {});
+  start.world.flush_hangs = true;
+  ASSERT_FALSE(detach_once(start.world, start.id));
+  start.world.flush_hangs = false;
+  const Result<DetachReport> done = detach_once(start.world, start.id);
+  ASSERT_TRUE(done) << done.error().message();
+  EXPECT_THAT(done->warnings, testing::Contains(testing::HasSubstr("may have heard")));
+  EXPECT_EQ(start.world.picture(), start.before.picture());
+}
+
 // Keeps: D4, D6
 TEST(FlushSimTest, lost_writes_are_said_and_are_not_asked_for_again) {
   Attached start = attached(sim_world(), sim_spec(2), {});
@@ -194,6 +207,24 @@ TEST(FlushSimTest, a_map_that_is_there_after_a_crash_is_attached_and_flushed_ane
   ASSERT_TRUE(done) << done.error().message();
   EXPECT_TRUE(start.world.dirty.empty());
   EXPECT_EQ(start.world.picture(), start.before.picture());
+}
+
+// A unit that says nothing of itself is known by its place.
+// Keeps: D4
+TEST(FlushSimTest, a_bare_disk_without_identity_that_is_there_after_a_crash_is_attached) {
+  Attached start = attached(sim_world(), sim_spec(1), {.multipath = Multipath::off});
+  for (auto& [name, device] : start.world.devices)
+    device.identity = {};
+  std::vector<Record>& log = start.world.logs[start.id];
+  for (Record& record : log) {
+    for (const char* field : {"wwid", "serial", "designators"}) {
+      if (record.fields.contains(field)) record.fields[field].clear();
+    }
+  }
+  log.push_back({.type = RecordType::begin, .step = std::string(step::kDetach)});
+  log.push_back({.type = RecordType::done, .step = std::string(step::kFlush)});
+  EXPECT_TRUE(recover_in_good_weather(start.world, start.id));
+  EXPECT_EQ(start.world.devices.size(), 1u);
 }
 
 // --- whoever has it open

@@ -96,6 +96,30 @@ TEST(IdentitySimTest, a_leftover_that_somebody_uses_is_left_alone) {
   EXPECT_EQ(world.picture(), before);
 }
 
+// Who merely has it open claims nothing.
+// Keeps: A8
+TEST(IdentitySimTest, a_leftover_that_somebody_has_open_is_left_alone) {
+  SimWorld world = with_leftover();
+  world.open_nodes = {only_device(world).name};
+  const std::string before = world.picture();
+  const Result<Attachment> made = attach_once(world, sim_spec(1));
+  ASSERT_FALSE(made);
+  EXPECT_EQ(made.error().code(), Errc::busy) << made.error().message();
+  EXPECT_EQ(world.picture(), before);
+}
+
+// Keeps: A8
+TEST(IdentitySimTest, a_leftover_that_another_attachment_has_is_left_alone) {
+  SimWorld world = two_targets(kUnit);
+  ASSERT_TRUE(attach_once(world, spec_of_both(), {.multipath = Multipath::off}));
+  const std::string before = world.picture();
+  world.targets[kTarget][1] = "later";
+  const Result<Attachment> made = attach_once(world, sim_spec(1));
+  ASSERT_FALSE(made);
+  EXPECT_EQ(made.error().code(), Errc::busy) << made.error().message();
+  EXPECT_EQ(world.picture(), before);
+}
+
 // Keeps: A8
 TEST(IdentitySimTest, a_leftover_without_a_lun_behind_it_is_not_handed_out) {
   SimWorld world = with_leftover();
@@ -113,6 +137,20 @@ TEST(IdentitySimTest, what_is_attached_already_is_refused_when_its_lun_is_anothe
   const Result<Attachment> again = attach_once(world, sim_spec(2));
   ASSERT_FALSE(again);
   EXPECT_EQ(again.error().code(), Errc::identity_mismatch);
+}
+
+// The kernel knows by the second time, since it was asked to look the first time.
+// Keeps: A6
+TEST(IdentitySimTest, a_bare_disk_that_is_anothers_now_is_refused_each_time) {
+  SimWorld world = sim_world();
+  const AttachOptions bare{.multipath = Multipath::off};
+  ASSERT_TRUE(attach_once(world, sim_spec(1), bare));
+  world.targets[kTarget][1] = "later";
+  for (int time = 1; time <= 3; ++time) {
+    const Result<Attachment> again = attach_once(world, sim_spec(1), bare);
+    ASSERT_FALSE(again) << "time " << time;
+    EXPECT_EQ(again.error().code(), Errc::identity_mismatch);
+  }
 }
 
 // Keeps: A6
@@ -237,6 +275,31 @@ TEST(IdentitySimTest, detach_leaves_a_map_of_the_same_wwid_alone_that_has_none_o
   EXPECT_EQ(only_device(world).sid, theirs.sid);
 }
 
+// Somebody has logged in by hand to another target that shows the same, and multipathd makes him a
+// map as soon as ours is gone. Keeps: D10
+TEST(IdentitySimTest, a_map_of_the_same_wwid_that_is_made_meanwhile_is_left_alone) {
+  SimWorld world = two_targets("=our-unit");
+  ASSERT_TRUE(attach_once(world, spec_of(kTarget)));
+  const Session theirs = add_foreign(world, kOther, "10.0.2.2", 1);
+  const auto disk = std::find_if(world.devices.begin(), world.devices.end(),
+                                 [&](const auto& one) { return one.second.sid == theirs.sid; });
+  ASSERT_NE(disk, world.devices.end());
+  const DevT dev = disk->second.dev;
+  bool is_made = false;
+  const auto make_map = [&](Faults&) {
+    if (world.maps.empty() && !std::exchange(is_made, true)) map_foreign(world, kUnit, dev);
+  };
+  std::optional<Result<DetachReport>> done;
+  in_turns(world, make_map, [&](SimProcess& process) {
+    done = detach(process.ctx(), process.environment(), attachment_id(spec_of(kTarget)), {});
+  });
+  ASSERT_TRUE(*done) << done->error().message();
+  ASSERT_TRUE(is_made);
+  ASSERT_EQ(world.maps.size(), 1u);
+  EXPECT_EQ(world.maps.begin()->second.target_type, "multipath");
+  EXPECT_EQ(only_device(world).sid, theirs.sid);
+}
+
 // Keeps: D10
 TEST(IdentitySimTest, detach_refuses_a_map_into_which_somebody_merged_another_unit) {
   SimWorld world = two_targets(kUnit);
@@ -339,6 +402,26 @@ TEST(IdentitySimTest, read_only_is_what_the_map_or_the_disk_becomes) {
 
   ASSERT_TRUE(attach_once(world, read_only(sim_spec(2)), {.multipath = Multipath::off}));
   EXPECT_TRUE(only_device(world).read_only);
+}
+
+// Keeps: A14
+TEST(IdentitySimTest, what_somebody_else_has_open_is_not_made_read_only) {
+  SimWorld with_disk = sim_world();
+  add_foreign(with_disk, kTarget, "10.0.1.2", 1);
+  SimWorld with_map = with_disk;
+  map_foreign(with_map, kUnit, only_device(with_map).dev);
+  with_map.open_nodes = {"dm-" + std::to_string(with_map.maps.begin()->second.minor)};
+  with_disk.open_nodes = {only_device(with_disk).name};
+  for (SimWorld& world : std::vector<SimWorld>{with_disk, with_map}) {
+    const bool is_map = !world.maps.empty();
+    const std::string before = world.picture();
+    const Result<Attachment> made =
+        attach_once(world, read_only(sim_spec(1)),
+                    {.multipath = is_map ? Multipath::required : Multipath::off});
+    ASSERT_FALSE(made);
+    EXPECT_EQ(made.error().code(), Errc::busy) << made.error().message();
+    EXPECT_EQ(world.picture(), before);
+  }
 }
 
 // Keeps: A14

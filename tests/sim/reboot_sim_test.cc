@@ -95,6 +95,16 @@ TEST(RebootSimTest, a_volume_that_is_only_remembered_was_not_attached) {
   EXPECT_FALSE(done->was_attached);
 }
 
+// Two detaches at once: the slower one opens a log that the other has just removed.
+TEST(RebootSimTest, a_detach_leaves_no_log_that_it_has_made_itself) {
+  SimWorld world = sim_world();
+  world.logs[id()] = {};
+  const Result<DetachReport> done = detach_once(world, id());
+  ASSERT_TRUE(done) << done.error().message();
+  EXPECT_FALSE(done->was_attached);
+  EXPECT_TRUE(world.logs.empty());
+}
+
 TEST(RebootSimTest, a_recovery_that_is_out_of_time_names_what_it_has_not_looked_at) {
   SimWorld world = attached_then_rebooted();
   SimProcess process(world);

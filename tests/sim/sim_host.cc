@@ -86,9 +86,11 @@ void SimHost::bring_back() {
   }
 }
 
-Status SimHost::check_ready(const Ctx& ctx, Multipath) {
+Status SimHost::check_ready(const Ctx& ctx, Multipath multipath) {
   HAWSER_TRY(enter(ctx));
-  return faults_.look();
+  HAWSER_TRY(faults_.look());
+  if (!world_.has_no_multipath || multipath == Multipath::off) return ok();
+  return Error(Errc::unsupported, "no dm-multipath");
 }
 
 Result<std::vector<std::string>> SimHost::resolve(const Ctx& ctx, const std::string& name) {
@@ -352,7 +354,7 @@ Status SimHost::rescan(const Ctx& ctx, const ScsiDevice& device) {
     if (unit.empty()) return Error(Errc::io, device.name + " does not answer");
     known->second.identity = sim_identity(unit);
     known->second.sectors = world_.sectors_of(unit);
-    proven_ = world_.portal_changes;
+    proven_[device.name] = world_.portal_changes;
     return ok();
   });
 }
@@ -411,7 +413,7 @@ Status SimHost::probe(const Ctx& ctx, const ScsiDevice& device) {
   }
   if (world_.unit_behind(device).empty()) return Error(Errc::io, "nothing answers");
   if (known->second.sectors == 0) return Error(Errc::io, "it has no data");
-  proven_ = world_.portal_changes;
+  proven_[device.name] = world_.portal_changes;
   return ok();
 }
 

@@ -125,7 +125,7 @@ class SimHost final : public Host {
   Faults& faults_;
   std::stop_source& stop_;
   Turns* const turns_;
-  std::optional<unsigned> proven_{};  // Portal changes when a path answered last.
+  std::map<std::string, unsigned> proven_{};  // Device: portal changes when it answered last.
 };
 
 // Logs in the world's memory.

@@ -320,7 +320,9 @@ Status SimHost::flush(const Ctx& ctx, const std::string& device) {
   if (unit.empty() && map != world_.maps.end() && unit_of_map(world_.dirty, map->first).empty()) {
     return change([&] { return tell_lost(unit_of_map(world_.lost, map->first)); });
   }
-  HAWSER_ASSERT(!unit.empty() || (proven_ && *proven_ != world_.portal_changes));
+  HAWSER_ASSERT(!unit.empty() || std::any_of(proven_.begin(), proven_.end(), [&](const auto& one) {
+    return one.second != world_.portal_changes;
+  }));
   if (world_.flush_hangs || unit.empty()) {
     wait_for_ever(ctx);
     return Error(Errc::deadline_exceeded, "flush").with(Outcome::unknown);

@@ -77,6 +77,7 @@ struct SimWorld {
   bool runs_multipathd = true;
   bool multipathd_is_quick = false;  // A disk that appears has its entry of wwids at once.
   bool blacklists = false;           // multipathd would destroy any map.
+  bool has_no_multipath = false;     // The kernel lacks it.
   std::set<std::string> dirty{};     // Units with data that has not reached the target.
 
   std::set<std::string> locks{};  // That somebody holds; those of the dead are freed by and by.
