@@ -45,8 +45,8 @@ struct Attachment {
   bool degraded = false;
   bool already_attached = false;
   std::string volume_id{};
-  /// "attached", "attaching", "detaching", "detached" (it is only remembered), "stale" (the kernel
-  /// shows none, or it is of before a reboot), "unreadable" (its log is damaged; see `warnings`).
+  /// "attached", "attaching", "detaching", "stale" (the kernel shows none, or it is of before a
+  /// reboot), "unreadable" (its log is damaged; see `warnings`).
   std::string status{};
   std::vector<PathReport> paths{};
   std::vector<std::string> warnings{};

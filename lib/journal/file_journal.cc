@@ -29,6 +29,10 @@ Error sys_error(const std::string& doing) {
   return at_journal(Error::from_errno(err, doing));
 }
 
+std::string directory_text(const std::string& directory) {
+  return "state directory " + directory + (::geteuid() == 0 ? "" : ", not as root");
+}
+
 Status check_id(const std::string& id) {
   const bool is_good =
       !id.empty() && id.size() <= kIdBytesMax && std::all_of(id.begin(), id.end(), [](char c) {
@@ -166,13 +170,13 @@ class FileLock final : public NamedLock {
 
 Result<std::unique_ptr<FileJournal>> FileJournal::open(const std::string& directory) {
   if (::mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) {
-    return sys_error("make state directory " + directory);
+    return sys_error("make " + directory_text(directory));
   }
   UniqueFd fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (!fd && errno == ENOTDIR) {
     return unsafe(directory, "is a symbolic link or no directory; give the directory itself");
   }
-  if (!fd) return sys_error("open state directory " + directory);
+  if (!fd) return sys_error("open " + directory_text(directory));
   struct stat status {};
   if (::fstat(fd.get(), &status) != 0) return sys_error("stat state directory " + directory);
   if (status.st_uid != ::geteuid()) {

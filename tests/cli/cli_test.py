@@ -187,6 +187,7 @@ class Specification(Case):
             (good + "secret = hunter2\n", 0o600, "line 3"),
             (good + good, 0o600, "username"),
             ("password = hunter2\n", 0o600, "username"),
+            (good + "username_in = t\n", 0o600, "password_in"),
             ("#" * 5000, 0o600, "4096"),
         ]:
             path = self.file("chap", text, mode)
@@ -215,12 +216,22 @@ class StateDirectory(Case):
     def test_who_is_not_root_is_told_so(self):
         prefix, command = as_nobody(self.work)
         self.state.mkdir(0o700)
-        self.check_refused(["list", "--state-dir", str(self.state)], str(self.state), status=77,
-                           prefix=prefix, command=command)
+        error = self.check_refused(["list", "--state-dir", str(self.state)], str(self.state),
+                                   status=77, prefix=prefix, command=command)
+        self.assertIn("not as root", error["message"])
         os.chown(self.state, NOBODY, NOBODY)
         error = self.check_refused(["attach", *WORDS, "--state-dir", str(self.state)], "root",
                                    status=77, prefix=prefix, command=command)
         self.assertEqual(error["code"], "permission_denied")
+
+    def test_what_the_caller_may_not_do_is_never_ignored(self):
+        prefix, command = as_nobody(self.work)
+        self.state.mkdir(0o700)
+        log = self.state / "5b1f0c5a9e6d2c47.log"
+        log.touch(0o600)
+        os.chown(self.state, NOBODY, NOBODY)
+        self.check_refused(["detach", "--ignore-errors", log.stem, "--state-dir", str(self.state)],
+                           "root", status=77, prefix=prefix, command=command)
 
 
 class NothingAttached(Case):

@@ -13,7 +13,9 @@ Result<Output> run_detach(const Run& run) {
   Result<DetachReport> report = client.detach(run.ctx, id, {.force = invocation.force});
   Output output;
   if (!report) {
-    if (!invocation.ignore_errors) return std::move(report).error();
+    const int status = exit_status(report.error());
+    const bool is_the_callers = status == kExitUsage || status == kExitNotPermitted;
+    if (!invocation.ignore_errors || is_the_callers) return std::move(report).error();
     if (invocation.json) {
       output.out = to_json_ignored(id, report.error());
     } else {
