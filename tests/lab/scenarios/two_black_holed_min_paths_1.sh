@@ -8,7 +8,7 @@ take_snapshot
 portal_down 2
 portal_down 4
 
-expect_exit 0 hawser attach --json --min-paths 1 --grace 2 --login-timeout 60 $(volume)
+expect_exit 0 hawser attach --json --min-paths 1 --grace 2 --login-timeout 30 $(volume)
 took_ms=$(field '.elapsed_ms|floor')
 say "clean attach $clean_ms ms, with two portals silent $took_ms ms"
 check "two paths are active" equal "$(field '[.paths[]|select(.state=="active")]|length')" 2
