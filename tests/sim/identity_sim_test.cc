@@ -1,62 +1,9 @@
 // Units that are not what they seem: leftovers at a reused LUN number, two units that show one
-// WWID, units that change places behind our back, and who may write to them.
-#include "sim/walk.h"
+// WWID, units that change places behind our back.
+#include "sim/foreign.h"
 
 namespace hawser {
 namespace {
-
-constexpr const char* kOther = "iqn.2026-11.org.example:t2";
-
-// A session that is not ours, with a device for one LUN on it.
-Session add_foreign(SimWorld& world, const std::string& target, const std::string& address,
-                    std::uint32_t lun) {
-  SimProcess process(world);
-  const Ctx ctx = process.ctx();
-  const Result<Session> session = process.host.login(ctx, {.target = target, .address = address});
-  HAWSER_ASSERT(session);
-  HAWSER_ASSERT(process.host.scan(ctx, *session, lun));
-  return *session;
-}
-
-void map_foreign(SimWorld& world, const std::string& unit, const DevT& dev) {
-  const std::string uuid = std::string(kMapUuidPrefix) + wwid_of(sim_identity(unit));
-  world.maps[uuid] = {.name = "theirs",
-                      .uuid = uuid,
-                      .minor = world.next_minor++,
-                      .sectors = 2048,
-                      .target_type = "multipath",
-                      .table = simple_table({dev}),
-                      .paths = {{.dev = dev, .is_active = true}}};
-}
-
-ScsiDevice only_device(const SimWorld& world) {
-  HAWSER_ASSERT(world.devices.size() == 1);
-  return world.devices.begin()->second;
-}
-
-VolumeSpec spec_of(const char* target, std::uint16_t lun = 1) {
-  VolumeSpec spec;
-  spec.paths.push_back({.portal = {.host = "10.0.1.2"}, .target = target, .lun = lun});
-  return spec;
-}
-
-// One path by each of two targets.
-VolumeSpec spec_of_both() {
-  VolumeSpec spec = spec_of(kTarget);
-  spec.paths.push_back({.portal = {.host = "10.0.2.2"}, .target = kOther, .lun = 1});
-  return spec;
-}
-
-VolumeSpec read_only(VolumeSpec spec) {
-  spec.access_mode = AccessMode::read_only;
-  return spec;
-}
-
-SimWorld two_targets(const std::string& second_unit) {
-  SimWorld world = sim_world();
-  world.targets[kOther] = {{1, second_unit}};
-  return world;
-}
 
 // The LUN of the volume was another's before, and its device is still there.
 SimWorld with_leftover() {
@@ -65,11 +12,6 @@ SimWorld with_leftover() {
   add_foreign(world, kTarget, "10.0.1.2", 1);
   world.targets[kTarget][1] = kUnit;
   return world;
-}
-
-std::string without_devices(SimWorld world) {
-  world.devices.clear();
-  return world.picture();
 }
 
 // --- at attach
@@ -85,27 +27,20 @@ TEST(IdentitySimTest, a_leftover_at_a_reused_lun_number_is_scanned_anew) {
   EXPECT_EQ(only_device(world).identity, sim_identity(kUnit));
 }
 
+// He has made a map of it, or merely has it open, which claims nothing.
 // Keeps: A8
 TEST(IdentitySimTest, a_leftover_that_somebody_uses_is_left_alone) {
-  SimWorld world = with_leftover();
-  map_foreign(world, "earlier", only_device(world).dev);
-  const std::string before = world.picture();
-  const Result<Attachment> made = attach_once(world, sim_spec(1));
-  ASSERT_FALSE(made);
-  EXPECT_EQ(made.error().code(), Errc::busy) << made.error().message();
-  EXPECT_EQ(world.picture(), before);
-}
-
-// Who merely has it open claims nothing.
-// Keeps: A8
-TEST(IdentitySimTest, a_leftover_that_somebody_has_open_is_left_alone) {
-  SimWorld world = with_leftover();
-  world.open_nodes = {only_device(world).name};
-  const std::string before = world.picture();
-  const Result<Attachment> made = attach_once(world, sim_spec(1));
-  ASSERT_FALSE(made);
-  EXPECT_EQ(made.error().code(), Errc::busy) << made.error().message();
-  EXPECT_EQ(world.picture(), before);
+  SimWorld mapped = with_leftover();
+  map_foreign(mapped, "earlier", only_device(mapped).dev);
+  SimWorld opened = with_leftover();
+  opened.open_nodes = {only_device(opened).name};
+  for (SimWorld& world : std::vector<SimWorld>{mapped, opened}) {
+    const std::string before = world.picture();
+    const Result<Attachment> made = attach_once(world, sim_spec(1));
+    ASSERT_FALSE(made);
+    EXPECT_EQ(made.error().code(), Errc::busy) << made.error().message();
+    EXPECT_EQ(world.picture(), before);
+  }
 }
 
 // Keeps: A8
@@ -390,84 +325,8 @@ TEST(IdentitySimTest, when_every_lun_is_anothers_now_detach_stops_and_force_writ
   EXPECT_EQ(world.picture(), sim_world().picture());
 }
 
-// --- who may write
-// ----------------------------------------------------------------------------------
-
-// Keeps: A14
-TEST(IdentitySimTest, read_only_is_what_the_map_or_the_disk_becomes) {
-  SimWorld world = sim_world();
-  ASSERT_TRUE(attach_once(world, read_only(sim_spec(2))));
-  EXPECT_TRUE(world.maps.begin()->second.is_read_only);
-  ASSERT_TRUE(detach_once(world, attachment_id(sim_spec(2))));
-
-  ASSERT_TRUE(attach_once(world, read_only(sim_spec(2)), {.multipath = Multipath::off}));
-  EXPECT_TRUE(only_device(world).read_only);
-}
-
-// Keeps: A14
-TEST(IdentitySimTest, what_somebody_else_has_open_is_not_made_read_only) {
-  SimWorld with_disk = sim_world();
-  add_foreign(with_disk, kTarget, "10.0.1.2", 1);
-  SimWorld with_map = with_disk;
-  map_foreign(with_map, kUnit, only_device(with_map).dev);
-  with_map.open_nodes = {"dm-" + std::to_string(with_map.maps.begin()->second.minor)};
-  with_disk.open_nodes = {only_device(with_disk).name};
-  for (SimWorld& world : std::vector<SimWorld>{with_disk, with_map}) {
-    const bool is_map = !world.maps.empty();
-    const std::string before = world.picture();
-    const Result<Attachment> made =
-        attach_once(world, read_only(sim_spec(1)),
-                    {.multipath = is_map ? Multipath::required : Multipath::off});
-    ASSERT_FALSE(made);
-    EXPECT_EQ(made.error().code(), Errc::busy) << made.error().message();
-    EXPECT_EQ(world.picture(), before);
-  }
-}
-
-// Keeps: A14
-TEST(IdentitySimTest, a_write_protected_unit_is_not_attached_for_writing) {
-  SimWorld world = sim_world();
-  world.write_protected = {kUnit};
-  const Result<Attachment> refused = attach_once(world, sim_spec(2));
-  ASSERT_FALSE(refused);
-  EXPECT_EQ(refused.error().code(), Errc::permission_denied);
-  EXPECT_EQ(world.picture(), sim_world().picture());
-  EXPECT_TRUE(attach_once(world, read_only(sim_spec(2))));
-}
-
 // --- every fault
 // ------------------------------------------------------------------------------------
-
-// Afterwards the world is as one of `rests`, or the volume is attached as a whole.
-void run(const char* name, const SimWorld& start, const VolumeSpec& spec,
-         const AttachOptions& options, const std::set<std::string>& rests) {
-  SCOPED_TRACE(name);
-  int attached = 0;
-  const int runs = walk(
-      start, 1,
-      [&](SimProcess& process, SimWorld& world) {
-        const Result<Attachment> made = attach(process.ctx(), process.environment(), spec, options);
-        if (!made && made.error().outcome() == Outcome::unchanged) {
-          EXPECT_TRUE(rests.contains(world.picture())) << world.picture();
-        }
-      },
-      [&](SimWorld& world, bool) {
-        if (recover_in_good_weather(world, attachment_id(spec))) {
-          ++attached;
-          for (const auto& [uuid, map] : world.maps) {
-            for (const auto& [device_name, device] : world.devices) {
-              EXPECT_TRUE(!map.has_path(device.dev) || device.identity == sim_identity(kUnit));
-            }
-          }
-          detach_in_good_weather(world, attachment_id(spec));
-        }
-        EXPECT_TRUE(rests.contains(world.picture())) << world.picture();
-      });
-  std::printf("%-28s %7d runs, attached in %d\n", name, runs, attached);
-  EXPECT_GT(runs, 50);
-  EXPECT_GT(attached, 0);
-  EXPECT_LT(attached, runs);
-}
 
 // The disk is refused, so its WWID is that of no volume of ours; multipathd has made a map of it,
 // and makes it again when it has been removed. Keeps: A1
@@ -553,14 +412,14 @@ TEST(IdentitySimTest, an_attach_after_one_that_crashed_is_in_the_log) {
 
 TEST(IdentitySimTest, one_fault_beside_a_leftover) {
   const SimWorld world = with_leftover();
-  run("leftover", world, sim_spec(2), {}, {world.picture(), without_devices(world)});
+  run_attach("leftover", world, sim_spec(2), {}, {world.picture(), without_devices(world)});
 }
 
 TEST(IdentitySimTest, one_fault_with_a_path_that_shows_another_unit) {
   const SimWorld world = two_targets("stranger");
   VolumeSpec spec = spec_of_both();
   spec.expected_wwid = wwid_of(sim_identity(kUnit));
-  run("refused", world, spec, {}, {world.picture()});
+  run_attach("refused", world, spec, {}, {world.picture()});
 }
 
 // Whoever recovers takes back what the dead one has brought, but not from under him who uses it
@@ -624,27 +483,6 @@ TEST(IdentitySimTest, one_fault_with_a_path_to_a_unit_that_is_attached_next) {
   std::printf("%-28s %7d runs, attached in %d\n", "refused, then attached", runs, attached);
   EXPECT_GT(runs, 50);
   EXPECT_GT(attached, 0);
-}
-
-TEST(IdentitySimTest, one_fault_with_a_read_only_map) {
-  run("read_only_map", sim_world(), read_only(sim_spec(2)), {}, {sim_world().picture()});
-}
-
-TEST(IdentitySimTest, one_fault_with_a_read_only_map_that_was_there) {
-  SimWorld world = sim_world();
-  add_foreign(world, kTarget, "10.0.1.2", 1);
-  map_foreign(world, kUnit, only_device(world).dev);
-  SimWorld detached = world;  // All that belongs to the volume goes with it.
-  detached.maps.clear();
-  run("read_only_theirs", world, read_only(sim_spec(2)), {},
-      {world.picture(), without_devices(detached)});
-}
-
-TEST(IdentitySimTest, one_fault_with_a_read_only_disk_that_was_there) {
-  SimWorld world = sim_world();
-  add_foreign(world, kTarget, "10.0.1.2", 1);
-  run("read_only_disk", world, read_only(sim_spec(1)), {.multipath = Multipath::off},
-      {world.picture(), without_devices(world)});
 }
 
 TEST(IdentitySimTest, one_fault_while_a_path_is_expelled) {
