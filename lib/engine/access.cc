@@ -2,19 +2,21 @@
 
 #include <utility>
 
-#include "engine/rivals.h"
+#include "engine/budget.h"
 
 namespace hawser {
 namespace {
 
 // Whoever writes to it now would find himself refused.
 Status check_nobody_writes(const Ctx& ctx, Host& host, const std::string& name) {
+  const auto cannot = [&name](const std::string& why) {
+    return Error(Errc::busy, name + " was there before and cannot be made read-only: " + why);
+  };
   HAWSER_TRY_ASSIGN(const std::vector<std::string> holders, host.holders(ctx, name));
-  Status unused = host.wait_until_unused(ctx.within(kPassingOpener), name);
+  if (!holders.empty()) return cannot(holders.front());
+  const Status unused = host.wait_until_unused(ctx.within(kPassingOpener), name);
   HAWSER_TRY(ctx.check());
-  if (holders.empty() && unused) return ok();
-  const std::string why = holders.empty() ? unused.error().message() : holders.front();
-  return Error(Errc::busy, name + " was there before and cannot be made read-only: " + why);
+  return unused ? ok() : Status(cannot(unused.error().message()));
 }
 
 // `fields` say how to find it again: what is ours goes anyway, and needs no undo.

@@ -1,4 +1,4 @@
-// How much of a deadline a step may use up that the outcome does not depend on.
+// How long is waited for what the outcome does not depend on, and for what passes by itself.
 #pragma once
 
 #include <algorithm>
@@ -7,6 +7,9 @@
 #include "hawser/ctx.h"
 
 namespace hawser {
+
+// A probe of udev's is over by then, mostly, and who still has a device open uses it.
+inline constexpr std::chrono::seconds kPassingOpener{3};
 
 // At most `budget`, and at most a third of what is left: what others have to do besides is not
 // worth the deadline.

@@ -4,6 +4,7 @@
 #include <random>
 #include <utility>
 
+#include "engine/budget.h"
 #include "engine/confirm.h"
 #include "engine/take_down.h"
 
@@ -20,9 +21,6 @@ constexpr auto kAtOnce = 50ms;
 
 // On a host that is too slow for that somebody seems to have a bare disk open after every flush.
 constexpr int kBareFlushes = 2;
-
-// After this an opener is no udev probe in passing, and whoever waits should know for whom.
-constexpr auto kPassingBudget = 3s;
 
 // What is kept of the deadline for saying who it was, and whether the data is at risk.
 constexpr auto kLookBudget = 3s;
@@ -284,7 +282,7 @@ Status wait_for_openers(const Ctx& ctx, Operation& operation, const LogState& st
                         Subject& subject, const std::string& node) {
   Host& host = operation.host();
   for (bool is_told = false;; is_told = true) {
-    const Status passed = host.wait_until_unused(ctx.within(kPassingBudget), node);
+    const Status passed = host.wait_until_unused(ctx.within(kPassingOpener), node);
     if (passed || passed.error().code() != Errc::busy) return passed;
     if (!ctx.check()) return passed;
     // multipathd may have taken a bare disk into the map: then it is open for good.

@@ -5,6 +5,7 @@
 #include <optional>
 #include <utility>
 
+#include "engine/budget.h"
 #include "engine/node_records.h"
 #include "engine/rivals.h"
 #include "engine/run_all.h"

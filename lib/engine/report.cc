@@ -87,7 +87,7 @@ std::string by_path_link(const LoggedPath& path) {
 
 std::string status_word(const LogState& state, bool is_there) {
   switch (state.phase) {
-    case Phase::idle: return "detached";
+    case Phase::idle: break;  // Is shown to nobody.
     case Phase::attaching: return "attaching";
     case Phase::detaching: return "detaching";
     case Phase::attached: return is_there ? "attached" : "stale";

@@ -1,7 +1,6 @@
 // Whoever else shows or uses a unit of the same WWID.
 #pragma once
 
-#include <chrono>
 #include <optional>
 #include <string>
 #include <vector>
@@ -9,9 +8,6 @@
 #include "engine/operation.h"
 
 namespace hawser {
-
-// A probe of udev's is over by then, and who still has a device open uses it.
-inline constexpr std::chrono::seconds kPassingOpener{3};
 
 // The disks in a map that are there and are not among `ours`. Those that have vanished cannot
 // belong to anybody any more.
