@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/listed.h"
 #include "engine/confirm.h"
 #include "engine/flush.h"
 #include "engine/mend.h"
@@ -26,7 +27,28 @@ class Detach {
   Detach(Operation& operation, const DetachOptions& options)
       : operation_(operation), options_(options) {}
 
+  // Brings to its end what a process that is dead has begun. By force, whoever stands in the way of
+  // that gets errors.
+  Status complete(const Ctx& ctx, LogState state, DetachReport& report) {
+    report.data_at_risk = state.is_forced;
+    report.flushed = !state.is_forced;
+    const bool is_tried_first = options_.force && !state.is_forced;
+    Status recovered =
+        recover_one(is_tried_first ? ctx.within(ctx.left() / 2) : ctx, operation_, state);
+    if (recovered || !is_tried_first || operation_.is_forgotten() || !ctx.check()) return recovered;
+    if (state.phase == Phase::attaching) {
+      take_the_blame(recovered.error(), report);
+      HAWSER_TRY(undo_attach(ctx, operation_, state, Removal::by_force));
+      return operation_.forget();
+    }
+    if (!state.flushed) return recovered;  // Nothing was removed yet, and could be saved.
+    HAWSER_TRY_ASSIGN(report.leftovers,
+                      go_on_by_force(ctx, state, std::move(recovered).error(), report));
+    return ok();
+  }
+
   Status run(const Ctx& ctx, LogState state, DetachReport& report) {
+    HAWSER_TRY(mend_first(ctx, state));
     HAWSER_TRY(operation_.mark(RecordType::begin, step::kDetach));
     if (!state.lost_writes.empty()) {
       operation_.warn("flush.lost_before", "an earlier detach found: " + state.lost_writes);
@@ -54,6 +76,16 @@ class Detach {
   }
 
  private:
+  // By force, all that a mending could bring goes anyway.
+  Status mend_first(const Ctx& ctx, LogState& state) {
+    const Status mended =
+        mend(options_.force ? ctx.within(ctx.left() / 2) : ctx, operation_, state);
+    if (!mended && (!options_.force || !ctx.check())) return mended;
+    if (!mended) operation_.warn("detach.not_mended", mended.error().message());
+    HAWSER_TRY_ASSIGN(state, operation_.state());
+    return ok();
+  }
+
   Status secure(const Ctx& ctx, const LogState& state, DetachReport& report) {
     HAWSER_TRY_ASSIGN(const std::string boot_id, operation_.host().boot_id());
     if (boot_id != state.boot_id) return ok();  // There is nothing in this kernel.
@@ -137,10 +169,10 @@ class Detach {
   }
 
   Status name_what_is_left(const Ctx& ctx, const LogState& state, Error error) {
-    std::string text;
-    for (const std::string& one : what_is_left(ctx.for_undo(kLookBudget), operation_, state))
-      text += (text.empty() ? "left behind: " : ", ") + one;
-    if (text.empty()) return error;
+    const std::vector<std::string> left =
+        what_is_left(ctx.for_undo(kLookBudget), operation_, state);
+    if (left.empty()) return error;
+    const std::string text = "left behind: " + listed(left);
     operation_.warn("detach.left", text);
     return std::move(error).with(text + "; run recover; the cause was");
   }
@@ -164,10 +196,9 @@ Result<DetachReport> detach(const Ctx& ctx, const Environment& environment, cons
     HAWSER_TRY_ASSIGN(const auto operation, Operation::start(environment, id, std::move(log)));
     HAWSER_TRY_ASSIGN(LogState state, operation->state());
     report.was_attached = state.phase != Phase::idle;
+    Detach detaching(*operation, options);
     if (state.phase == Phase::attaching || state.phase == Phase::detaching) {
-      HAWSER_TRY(recover_one(ctx, *operation, state));
-      report.data_at_risk = state.is_forced;  // Of the call that recovery completed.
-      report.flushed = !state.is_forced;
+      HAWSER_TRY(detaching.complete(ctx, state, report));
       report.warnings = operation->warnings();
       HAWSER_TRY_ASSIGN(state, operation->state());
     }
@@ -175,9 +206,7 @@ Result<DetachReport> detach(const Ctx& ctx, const Environment& environment, cons
     if (!report.was_attached && state.identity.empty()) return operation->forget();
     // Recovery may have taken care of all of it.
     if (state.phase != Phase::attached) return ok();
-    HAWSER_TRY(mend(ctx, *operation, state));
-    HAWSER_TRY_ASSIGN(state, operation->state());
-    const Status detached = Detach(*operation, options).run(ctx, state, report);
+    const Status detached = detaching.run(ctx, state, report);
     report.warnings = operation->warnings();
     return detached;
   };

@@ -4,6 +4,7 @@
 #include <random>
 #include <utility>
 
+#include "base/listed.h"
 #include "engine/budget.h"
 #include "engine/confirm.h"
 #include "engine/take_down.h"
@@ -30,13 +31,6 @@ constexpr auto kCloseInterval = 250ms;
 
 Ctx before_last_look(const Ctx& ctx) {
   return ctx.within(ctx.left() - std::min<std::chrono::nanoseconds>(kLookBudget, ctx.left() / 4));
-}
-
-std::string join(const std::vector<std::string>& words) {
-  std::string joined;
-  for (const std::string& word : words)
-    joined += (joined.empty() ? "" : ", ") + word;
-  return joined;
 }
 
 // Exponential, with jitter, so that hosts that lost the same storage do not come back in step.
@@ -226,7 +220,7 @@ Error in_use(const Ctx& ctx, Operation& operation, const std::string& node) {
   take(operation.host().holders(ctx, node), "");
   take(operation.host().openers(ctx, node), "opened by ");
   if (who.empty()) who.emplace_back("something that cannot be found has it open");
-  return Error(Errc::busy, node + " is in use: " + join(who));
+  return Error(Errc::busy, node + " is in use: " + listed(who));
 }
 
 // Whoever waits for a map without paths to take his data closes it only when a path is put back.
@@ -292,7 +286,7 @@ Status wait_for_openers(const Ctx& ctx, Operation& operation, const LogState& st
       const Result<std::vector<std::string>> openers = host.openers(ctx, node);
       operation.tell(Event::Level::info, "detach.unused",
                      "waiting until nobody has " + node + " open" +
-                         (openers && !openers->empty() ? ": " + join(*openers) : ""));
+                         (openers && !openers->empty() ? ": " + listed(*openers) : ""));
     }
     help_openers(ctx.within(kProbeBudget), operation, state, subject);
   }
@@ -325,7 +319,7 @@ Status check_unused(const Ctx& ctx, Operation& operation, const LogState& state,
   HAWSER_TRY(check_units(ctx, operation, state, subject));
   for (const std::string& node : subject.nodes()) {
     HAWSER_TRY_ASSIGN(const std::vector<std::string> holders, operation.host().holders(ctx, node));
-    if (!holders.empty()) return Error(Errc::busy, node + " is in use: " + join(holders));
+    if (!holders.empty()) return Error(Errc::busy, node + " is in use: " + listed(holders));
   }
   const Ctx wait_ctx = before_last_look(ctx);
   for (std::vector<std::string> waited_for;;) {
@@ -342,7 +336,7 @@ Status check_unused(const Ctx& ctx, Operation& operation, const LogState& state,
 }
 
 Status flush(const Ctx& ctx, Operation& operation, const LogState& state, const Subject& subject) {
-  const std::string nodes = join(subject.nodes());
+  const std::string nodes = listed(subject.nodes());
   operation.tell(Event::Level::info, "flush.start", "flushing " + nodes);
   Backoff backoff(std::hash<std::string>{}(operation.id()) ^
                   static_cast<std::size_t>(operation.host().uptime_ms()));

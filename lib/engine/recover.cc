@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/listed.h"
 #include "engine/access.h"
 #include "engine/mend.h"
 #include "engine/path.h"
@@ -56,10 +57,8 @@ Result<Recovered> recover_detach(const Ctx& ctx, Operation& operation, const Log
   HAWSER_TRY_ASSIGN(const std::vector<std::string> left,
                     dismantle(ctx, operation, state, Removal::if_unused));
   if (left.empty()) return Recovered::completed;
-  std::string text = "left behind by a forced detach: ";
-  for (std::size_t i = 0; i < left.size(); ++i)
-    text += (i == 0 ? "" : ", ") + left[i];
-  return Error(Errc::busy, text).with(Outcome::unknown);
+  return Error(Errc::busy, "left behind by a forced detach: " + listed(left))
+      .with(Outcome::unknown);
 }
 
 // Logins that were still pending when attach returned. True if there was one to deal with.

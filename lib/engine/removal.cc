@@ -3,6 +3,7 @@
 #include <set>
 #include <utility>
 
+#include "base/listed.h"
 #include "engine/budget.h"
 #include "engine/rivals.h"
 #include "engine/run_all.h"
@@ -257,27 +258,32 @@ Status take_down(const Ctx& ctx, Operation& operation, const Look& look, Removal
   return TakeDown(operation, look, removal).run(ctx, meanwhile);
 }
 
-std::vector<std::string> what_is_left(const Ctx& ctx, Operation& operation, const LogState& state) {
-  Host& host = operation.host();
+std::vector<std::string> what_is_left(const Ctx& ctx, Host& host, const Footprint& there) {
   std::vector<std::string> left;
-  Result<Footprint> there = unit_footprint(ctx, operation, state);
-  if (!there) return {"what is there cannot be seen: " + there.error().message()};
-  for (const std::string& uuid : there->map_uuids) {
+  for (const std::string& uuid : there.map_uuids) {
     const Result<std::optional<Map>> map = host.find_map(ctx, uuid);
     if (map && !*map) continue;
     std::string text = "map " + uuid;
     if (map && (*map)->is_closing) {
       text += " (fails all I/O, goes when it is closed";
       const auto openers = host.openers(ctx, "dm-" + std::to_string((*map)->minor));
-      for (std::size_t i = 0; openers && i < openers->size(); ++i)
-        text += (i == 0 ? " by " : ", ") + (*openers)[i];
+      if (openers && !openers->empty()) text += " by " + listed(*openers);
       text += ")";
     }
     left.push_back(std::move(text));
   }
-  there->devices.insert(there->devices.end(), there->strays.begin(), there->strays.end());
-  for (const ScsiDevice& device : there->devices)
+  std::vector<ScsiDevice> devices = there.devices;
+  devices.insert(devices.end(), there.strays.begin(), there.strays.end());
+  for (const ScsiDevice& device : devices)
     left.push_back("device " + device.name + " (" + to_string(device.hctl) + ")");
+  return left;
+}
+
+std::vector<std::string> what_is_left(const Ctx& ctx, Operation& operation, const LogState& state) {
+  Host& host = operation.host();
+  const Result<Footprint> there = unit_footprint(ctx, operation, state);
+  if (!there) return {"what is there cannot be seen: " + there.error().message()};
+  std::vector<std::string> left = what_is_left(ctx, host, *there);
 
   const Result<LogState> now = operation.state();
   const Result<std::vector<Session>> sessions = host.sessions(ctx);

@@ -4,6 +4,7 @@
 #include <set>
 #include <utility>
 
+#include "base/listed.h"
 #include "engine/access.h"
 #include "engine/map_paths.h"
 #include "engine/node_records.h"
@@ -136,6 +137,24 @@ Status announce_serial_names(const Ctx& ctx, Operation& operation) {
   return ok();
 }
 
+// By force a take-down succeeds with what it could not remove.
+Status check_gone(const Ctx& ctx, Operation& operation, const Look& look) {
+  HAWSER_TRY_ASSIGN(const Footprint there, look(ctx));
+  const std::vector<std::string> left = what_is_left(ctx, operation.host(), there);
+  if (left.empty()) return ok();
+  return Error(Errc::busy, "left behind: " + listed(left));
+}
+
+// Those of what has been taken down.
+Status end_steps(Operation& operation, const LogState& state) {
+  HAWSER_TRY_ASSIGN(const LogState now, operation.state());  // Maps may have been found since.
+  for (const MapEntry& entry : now.maps)
+    operation.undone(step::kMap, entry.number);
+  for (const DeviceEntry& entry : state.devices)
+    operation.undone(step::kDevice, entry.number);
+  return ok();
+}
+
 }  // namespace
 
 Result<Footprint> own_footprint(const Ctx& ctx, Operation& operation, const LogState& state) {
@@ -246,9 +265,11 @@ Status release_sessions(const Ctx& ctx, Operation& operation, const LogState& st
   return run_all(ctx, operation.host(), std::move(tasks));
 }
 
-Status undo_attach(const Ctx& ctx, Operation& operation, const LogState& state) {
+Status undo_attach(const Ctx& ctx, Operation& operation, const LogState& state, Removal removal) {
+  const bool by_force = removal == Removal::by_force;
   const auto undo = [&]() -> Status {
-    HAWSER_TRY(finish_scans(ctx, operation));
+    Status scanned = finish_scans(by_force ? ctx.within(ctx.left() / 2) : ctx, operation);
+    if (!by_force) HAWSER_TRY(scanned);
     HAWSER_TRY_ASSIGN(const Footprint footprint, own_footprint(ctx, operation, state));
     for (const std::string& uuid : footprint.shared_map_uuids)
       HAWSER_TRY(ensure_not_in_map(ctx, operation.host(), uuid, footprint.devices));
@@ -257,15 +278,13 @@ Status undo_attach(const Ctx& ctx, Operation& operation, const LogState& state) 
       HAWSER_TRY(announce(look_ctx, operation, there));
       return there;
     };
-    HAWSER_TRY(take_down(ctx, operation, look, Removal::if_unused));
-    HAWSER_TRY_ASSIGN(const LogState now, operation.state());
-    for (const MapEntry& entry : now.maps)
-      operation.undone(step::kMap, entry.number);
-    for (const DeviceEntry& entry : state.devices)
-      operation.undone(step::kDevice, entry.number);
+    HAWSER_TRY(take_down(ctx, operation, look, removal));
+    Status gone = by_force ? check_gone(ctx, operation, look) : ok();
+    if (gone) HAWSER_TRY(end_steps(operation, state));
     HAWSER_TRY(undo_read_only(ctx, operation, state));
     HAWSER_TRY(undo_on_disk(ctx, operation));
-    return release_sessions(ctx, operation, state);
+    HAWSER_TRY(release_sessions(ctx, operation, state));
+    return gone ? std::move(scanned) : std::move(gone);
   };
   Status undone = undo();
   if (undone) return undone;

@@ -48,6 +48,9 @@ Status take_down(
     const Ctx& ctx, Operation& operation, const Look& look, Removal removal,
     const std::function<void()>& meanwhile = [] {});
 
+// Names what of this is on the host still.
+std::vector<std::string> what_is_left(const Ctx& ctx, Host& host, const Footprint& there);
+
 // Names what of this attachment is on the host still: maps, devices, sessions.
 std::vector<std::string> what_is_left(const Ctx& ctx, Operation& operation, const LogState& state);
 
@@ -57,7 +60,9 @@ Status undo_on_disk(const Ctx& ctx, Operation& operation);
 // Releases every session of this attachment, side by side.
 Status release_sessions(const Ctx& ctx, Operation& operation, const LogState& state);
 
-// All of it, for an attach that did not commit: afterwards the host is as it was.
-Status undo_attach(const Ctx& ctx, Operation& operation, const LogState& state);
+// All of it, for an attach that did not commit: afterwards the host is as it was. By force, what is
+// left is an error too, busy, that names it.
+Status undo_attach(const Ctx& ctx, Operation& operation, const LogState& state,
+                   Removal removal = Removal::if_unused);
 
 }  // namespace hawser

@@ -4,6 +4,7 @@
 
 #include <gmock/gmock.h>
 
+#include "engine/join.h"
 #include "engine/map_paths.h"
 #include "sim/attached.h"
 
@@ -290,16 +291,24 @@ TEST(DetachSimTest, a_node_record_that_was_there_stays) {
   EXPECT_EQ(start.world.picture(), before.picture());
 }
 
+// Dies when the engine tells of `event`.
+template <typename Call>
+void die_at(SimWorld& world, const std::string& event, Call call) {
+  SimProcess dying(world);
+  Environment environment = dying.environment();
+  environment.on_event = [event](const Event& told) {
+    if (told.name == event) throw SimCrash{};
+  };
+  EXPECT_THROW((void)call(dying.ctx(), environment), SimCrash);
+}
+
 // Keeps: D5
 TEST(DetachSimTest, what_a_forced_detach_gave_up_is_said_by_the_one_that_completes_it) {
   Attached start = attached(sim_world(), sim_spec(2), {});
   start.world.dead_portals = {"10.0.1.2", "10.0.2.2"};
-  SimProcess dying(start.world);
-  Environment environment = dying.environment();
-  environment.on_event = [](const Event& event) {
-    if (event.name == "map.remove") throw SimCrash{};
-  };
-  EXPECT_THROW((void)detach(dying.ctx(), environment, start.id, {.force = true}), SimCrash);
+  die_at(start.world, "map.remove", [&](const Ctx& ctx, const Environment& environment) {
+    return detach(ctx, environment, start.id, {.force = true});
+  });
 
   SimProcess process(start.world);
   const Result<DetachReport> done = detach(process.ctx(), process.environment(), start.id, {});
@@ -308,6 +317,103 @@ TEST(DetachSimTest, what_a_forced_detach_gave_up_is_said_by_the_one_that_complet
   EXPECT_TRUE(done->was_attached);
   EXPECT_TRUE(done->data_at_risk);
   EXPECT_FALSE(done->flushed);
+}
+
+// Keeps: D5
+TEST(DetachSimTest, force_completes_a_detach_under_the_user_of_a_map_that_came_back) {
+  Attached start = attached(sim_world(), sim_spec(2), {});
+  SimWorld& world = start.world;
+  const auto map = *world.maps.begin();
+  die_at(world, "device.remove", [&](const Ctx& ctx, const Environment& environment) {
+    return detach(ctx, environment, start.id, {});
+  });
+  ASSERT_TRUE(world.maps.empty());
+  world.maps.insert(map);
+  world.open_nodes = {"dm-0"};
+  const Result<DetachReport> refused = detach_once(world, start.id);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), Errc::busy);
+  EXPECT_EQ(world.maps.begin()->second.target_type, "multipath") << "it may be written to";
+
+  const Result<DetachReport> done = detach_once(world, start.id, {.force = true});
+  ASSERT_TRUE(done) << done.error().message();
+  EXPECT_TRUE(done->data_at_risk);
+  EXPECT_THAT(done->leftovers, testing::ElementsAre(testing::HasSubstr("qemu (pid 7)")));
+  EXPECT_TRUE(world.devices.empty());
+  EXPECT_TRUE(world.sessions.empty());
+
+  world.open_nodes.clear();
+  world.maps.clear();  // The kernel's part, at the last close.
+  EXPECT_FALSE(recover_in_good_weather(world, start.id));
+  EXPECT_EQ(world.picture(), start.before.picture());
+}
+
+// In the middle of an attach, which has come to nothing.
+std::string die_with_a_map(SimWorld& world) {
+  const std::set<std::string> dead = std::exchange(world.dead_portals, {"10.0.3.2"});
+  die_at(world, "attach.undo", [&](const Ctx& ctx, const Environment& environment) {
+    return attach(ctx, environment, sim_spec(3), {.min_paths = 3});
+  });
+  world.dead_portals = dead;
+  EXPECT_EQ(world.maps.size(), 1u);
+  return attachment_id(sim_spec(3));
+}
+
+// Keeps: D5
+TEST(DetachSimTest, force_undoes_an_attach_whose_map_somebody_is_stuck_on) {
+  const SimWorld before = sim_world();
+  SimWorld world = before;
+  const std::string id = die_with_a_map(world);
+  world.stuck_nodes = {"dm-0"};
+  const Result<DetachReport> refused = detach_once(world, id);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), Errc::busy);
+
+  const Result<DetachReport> done = detach_once(world, id, {.force = true});
+  ASSERT_TRUE(done) << done.error().message();
+  EXPECT_TRUE(done->data_at_risk);
+  EXPECT_EQ(world.picture(), before.picture());
+}
+
+// Keeps: D5
+TEST(DetachSimTest, force_does_not_wait_for_an_attach_to_be_undone_that_cannot_be) {
+  const SimWorld before = sim_world();
+  SimWorld world = before;
+  const std::string id = die_with_a_map(world);
+  world.open_nodes = {"dm-0"};
+  const Result<DetachReport> forced = detach_once(world, id, {.force = true});
+  ASSERT_FALSE(forced);
+  EXPECT_THAT(forced.error().message(), testing::HasSubstr("qemu (pid 7)"));
+  EXPECT_TRUE(world.devices.empty());
+  EXPECT_TRUE(world.sessions.empty());
+  EXPECT_TRUE(world.maps.begin()->second.is_closing);
+
+  world.open_nodes.clear();
+  world.maps.clear();  // The kernel's part, at the last close.
+  EXPECT_FALSE(recover_in_good_weather(world, id));
+  EXPECT_EQ(world.picture(), before.picture());
+}
+
+// Keeps: D5
+TEST(DetachSimTest, force_does_not_wait_for_a_join_to_be_mended_that_cannot_be) {
+  SimWorld before = sim_world();
+  before.dead_portals = {"10.0.2.2"};
+  Attached start = attached(before, sim_spec(2), {});
+  SimWorld& world = start.world;
+  world.dead_portals.clear();
+  world.slow_scans["10.0.2.2"] = 1'000'000;
+  SimProcess joining(world);
+  const Result<Attachment> joined = join(joining.ctx(), joining.environment(), start.id, {});
+  ASSERT_TRUE(!joined || joined->paths.size() == 2);
+  ASSERT_FALSE(world.scans_in_flight.empty());
+  EXPECT_FALSE(detach_once(world, start.id));
+
+  const Result<DetachReport> done = detach_once(world, start.id, {.force = true});
+  ASSERT_TRUE(done) << done.error().message();
+  EXPECT_THAT(done->leftovers, testing::Contains(testing::HasSubstr("a scan under way")));
+  EXPECT_TRUE(world.dirty.empty());
+  EXPECT_TRUE(world.maps.empty());
+  EXPECT_TRUE(world.devices.empty());
 }
 
 // Agents try for days.
