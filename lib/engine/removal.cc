@@ -152,10 +152,18 @@ class TakeDown {
     }
     const std::string wwid = uuid.substr(kMapUuidPrefix.size());
     HAWSER_TRY_ASSIGN(const std::vector<Map> partitions, host().partition_maps(ctx, wwid));
+    // Each partition has it open once. Who else has is asked before those are gone.
+    if (has_to_be_closed() && map->open_count > static_cast<int>(partitions.size())) {
+      return Error(Errc::busy, "map " + uuid + " is open");
+    }
     for (const Map& partition : partitions)
       HAWSER_TRY(remove_map(ctx, partition.uuid));
     operation_.tell(Event::Level::info, "map.remove", "removing map " + uuid);
-    HAWSER_TRY(remove_map(ctx, uuid));
+    Status removed = remove_map(ctx, uuid);
+    if (!removed && !partitions.empty()) {
+      return std::move(removed).error().with("the maps of its partitions are gone, but");
+    }
+    HAWSER_TRY(std::move(removed));
     has_changed_ = true;
     if (removed_.insert(uuid).second) HAWSER_TRY(log_removal(uuid));
     return true;
@@ -175,10 +183,11 @@ class TakeDown {
     return ok();
   }
 
+  // A map that comes when something is gone already is not what was handed out.
+  bool has_to_be_closed() const { return removal_ == Removal::if_closed && !has_changed_; }
+
   Status remove_map(const Ctx& ctx, const std::string& uuid) {
-    // One that comes when something is gone already is not what was handed out.
-    const bool has_to_be_closed = removal_ == Removal::if_closed && !has_changed_;
-    if (has_to_be_closed) return host().remove_map_if_closed(ctx, uuid);
+    if (has_to_be_closed()) return host().remove_map_if_closed(ctx, uuid);
     if (removal_ != Removal::by_force) return host().remove_map(ctx, uuid);
     const Status gone = host().remove_map(ctx.within(at_most(ctx, kLetGoBudget)), uuid);
     if (gone) return ok();

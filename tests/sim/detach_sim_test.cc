@@ -416,6 +416,23 @@ TEST(DetachSimTest, force_does_not_wait_for_a_join_to_be_mended_that_cannot_be) 
   EXPECT_TRUE(world.devices.empty());
 }
 
+// Keeps: D7
+TEST(DetachSimTest, a_detach_that_is_refused_keeps_the_maps_of_partitions) {
+  Attached start = attached(sim_world(), sim_spec(2), {});
+  SimWorld& world = start.world;
+  const std::string uuid = "part1-" + world.maps.begin()->first;
+  world.maps[uuid] = {.name = "part1", .uuid = uuid, .minor = 1};
+  world.opened_after_flush = {"dm-0"};
+  const std::string kept = world.picture();
+  EXPECT_FALSE(detach_once(world, start.id));
+  EXPECT_EQ(world.picture(), kept);
+
+  world.open_nodes.clear();
+  world.dirty.clear();
+  ASSERT_TRUE(detach_once(world, start.id));
+  EXPECT_EQ(world.picture(), start.before.picture());
+}
+
 // Agents try for days.
 TEST(DetachSimTest, a_detach_that_is_refused_leaves_no_records) {
   Attached start = attached(sim_world(), sim_spec(2), {});

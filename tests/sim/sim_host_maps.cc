@@ -51,14 +51,25 @@ Status SimHost::open_paths(const std::vector<MapPathStatus>& paths, const Map* l
 Result<std::optional<Map>> SimHost::find_map(const Ctx& ctx, const std::string& uuid) {
   HAWSER_TRY(enter(ctx));
   HAWSER_TRY(faults_.look());
-  const auto map = world_.maps.find(uuid);
-  return map == world_.maps.end() ? std::optional<Map>{} : std::optional<Map>(map->second);
+  const auto found = world_.maps.find(uuid);
+  if (found == world_.maps.end()) return std::optional<Map>{};
+  Map map = found->second;
+  map.open_count = static_cast<int>(partitions_of(uuid).size()) + (is_open(node_of(map)) ? 1 : 0);
+  return {std::move(map)};
 }
 
-Result<std::vector<Map>> SimHost::partition_maps(const Ctx& ctx, const std::string&) {
+std::vector<Map> SimHost::partitions_of(const std::string& uuid) const {
+  std::vector<Map> partitions;
+  for (const auto& [other, map] : world_.maps) {
+    if (other != uuid && other.ends_with(uuid)) partitions.push_back(map);
+  }
+  return partitions;
+}
+
+Result<std::vector<Map>> SimHost::partition_maps(const Ctx& ctx, const std::string& wwid) {
   HAWSER_TRY(enter(ctx));
   HAWSER_TRY(faults_.look());
-  return std::vector<Map>{};
+  return partitions_of(map_uuid_of(wwid));
 }
 
 Status SimHost::create_map(const Ctx& ctx, const Map& map) {
@@ -157,7 +168,8 @@ Status SimHost::remove_map_if_closed(const Ctx& ctx, const std::string& uuid) {
 
 Status SimHost::remove_closed(const std::string& uuid) {
   const auto map = world_.maps.find(uuid);
-  if (map != world_.maps.end() && is_open(node_of(map->second))) {
+  const bool is_there = map != world_.maps.end();
+  if (is_there && (is_open(node_of(map->second)) || !partitions_of(uuid).empty())) {
     return Error(Errc::busy, "map is open");
   }
   return change([&]() -> Status {
