@@ -1,22 +1,19 @@
 // The one file that includes <libdevmapper.h>. libdevmapper keeps state per process (control
 // descriptor, log function, buffers) and has no lock around it, so each task runs under g_dm_mutex.
+// What may wait in the kernel for a path must not hold that: see map_change.h.
 #include "dm/device_mapper.h"
 
 #include <fcntl.h>
 #include <libdevmapper.h>
-#include <linux/dm-ioctl.h>
-#include <sys/ioctl.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cerrno>
-#include <memory>
 #include <utility>
 
 #include "base/c_ptr.h"
 #include "base/mutex.h"
 #include "base/unique_fd.h"
-#include "os/bounded.h"
+#include "dm/map_change.h"
 #include "wire/dm_table.h"
 
 namespace hawser {
@@ -28,6 +25,9 @@ using Task = CPtr<dm_task, &dm_task_destroy>;
 
 constexpr const char* kControl = "/dev/mapper/control";
 constexpr const char* kMultipath = "multipath";
+
+// For the removal of a map that nobody could have opened yet.
+constexpr std::chrono::seconds kUndoBudget{5};
 
 // Flags of the uevents that a change makes, for udev's rules. Source: multipath-tools
 // libmultipath/devmapper.h and its 11-dm-mpath.rules.
@@ -52,13 +52,6 @@ Status run(const Task& task, const std::string& doing) HAWSER_REQUIRES(g_dm_mute
   if (::dm_task_run(task.get()) != 0) return ok();
   const int err = ::dm_task_get_errno(task.get());
   return Error::from_errno(err == 0 ? EIO : err, doing);
-}
-
-// With udev synchronisation off this only hands the flags over; no semaphore is made.
-Status set_udev_flags(const Task& task, std::uint16_t flags) HAWSER_REQUIRES(g_dm_mutex) {
-  std::uint32_t cookie = 0;
-  if (::dm_task_set_cookie(task.get(), &cookie, flags) != 0) return ok();
-  return Error(Errc::io, "dm_task_set_cookie");
 }
 
 // Without device-mapper there are no maps, and libdevmapper can make no task.
@@ -118,107 +111,42 @@ void take_info(const Task& task, Map& map) HAWSER_REQUIRES(g_dm_mutex) {
   map.is_closing = info.deferred_remove != 0;
 }
 
-Status load(const std::string& uuid, const Target& target, bool is_read_only)
-    HAWSER_REQUIRES(g_dm_mutex) {
-  HAWSER_TRY_ASSIGN(const Task task, make_task(DM_DEVICE_RELOAD, uuid));
-  if (::dm_task_add_target(task.get(), 0, target.sectors, target.type.c_str(),
-                           target.params.c_str()) == 0) {
-    return Error(Errc::invalid_argument, "table '" + target.params + "'");
-  }
-  if (is_read_only) ::dm_task_set_ro(task.get());
-  Status loaded = run(task, "load table '" + target.params + "'");
-  // A path that the kernel has made read-only cannot be opened for writing.
-  if (!loaded && loaded.error().sys_errno() == EROFS && !is_read_only) {
-    return load(uuid, target, true);
-  }
-  return loaded;
+// What udev's rules get with the uevent of a change. Source: dm_task_set_cookie() of libdevmapper.
+constexpr std::uint32_t event_of(std::uint16_t udev_flags) {
+  return static_cast<std::uint32_t>(udev_flags | DM_UDEV_PRIMARY_SOURCE_FLAG)
+         << DM_UDEV_FLAGS_SHIFT;
 }
 
-Status resume_new(const std::string& uuid, std::uint16_t flags) HAWSER_REQUIRES(g_dm_mutex) {
-  HAWSER_TRY_ASSIGN(const Task task, make_task(DM_DEVICE_RESUME, uuid));
-  ::dm_task_skip_lockfs(task.get());
-  ::dm_task_no_flush(task.get());
-  HAWSER_TRY(set_udev_flags(task, flags));
-  return run(task, "resume map " + uuid);
+TableChange multipath_change(const Map& map, const MapTable& table, std::uint16_t udev_flags) {
+  return {.uuid = map.uuid,
+          .sectors = map.sectors,
+          .type = kMultipath,
+          .params = encode_table(table),
+          .is_read_only = map.is_read_only,
+          .event_nr = event_of(udev_flags)};
 }
 
-dm_ioctl request_on(const std::string& uuid, std::uint32_t flags) {
-  dm_ioctl io{};
-  io.version[0] = DM_VERSION_MAJOR;
-  io.data_size = sizeof io;
-  io.data_start = sizeof io;
-  io.flags = flags;
-  kernel_uuid(uuid).copy(io.uuid, sizeof io.uuid - 1);
-  return io;
+bool is_left_behind(const Error& error) {
+  const bool is_late = error.code() == Errc::deadline_exceeded || error.code() == Errc::cancelled;
+  return is_late && error.outcome() == Outcome::unknown;
 }
 
-// The ioctl waits for I/O in flight on paths that may be lost, and so must not hold the lock: it is
-// made here, on a descriptor of its own.
-int resume_on(int control, const std::string& uuid, std::uint32_t flags, std::uint16_t udev_flags) {
-  dm_ioctl io = request_on(uuid, flags);
-  io.event_nr = static_cast<std::uint32_t>(udev_flags | DM_UDEV_PRIMARY_SOURCE_FLAG)
-                << DM_UDEV_FLAGS_SHIFT;
-  return ::ioctl(control, DM_DEV_SUSPEND, &io) == 0 ? 0 : errno;
-}
-
-bool is_gone(int control, const std::string& uuid) {
-  dm_ioctl io = request_on(uuid, 0);
-  return ::ioctl(control, DM_DEV_STATUS, &io) != 0 && errno == ENXIO;
-}
-
-bool is_live(int control, const std::string& uuid) {
-  dm_ioctl io = request_on(uuid, 0);
-  return ::ioctl(control, DM_DEV_STATUS, &io) == 0 && (io.flags & DM_SUSPEND_FLAG) == 0;
-}
-
-constexpr std::uint32_t kNoFlush = DM_SKIP_LOCKFS_FLAG | DM_NOFLUSH_FLAG;
-constexpr std::uint32_t kFlush = DM_SKIP_LOCKFS_FLAG;
-
-// Switches a live map to its new table.
-Status switch_table(const std::string& uuid, std::uint32_t flags, std::uint16_t udev_flags) {
-  const UniqueFd control(::open(kControl, O_RDWR | O_CLOEXEC));
-  if (!control) return Error::from_errno(errno, std::string("open ") + kControl);
-  const int err = resume_on(control.get(), uuid, flags, udev_flags);
-  if (err == 0) return ok();
-  // Somebody else has resumed it between the two halves of this, suspension and switch. Source:
-  // do_resume() and dm_swap_table() in Linux drivers/md.
-  if (err == EINVAL && is_live(control.get(), uuid)) return ok();
-  // Somebody else, multipathd mostly, has removed it between load and switch.
-  Error error = Error::from_errno(err, "switch map " + uuid + " to its new table");
-  if (err == ENXIO && is_gone(control.get(), uuid)) return error;
-  // The kernel has suspended the map and dropped the table: without this all I/O would hang.
-  const int again = resume_on(control.get(), uuid, kNoFlush, udev_flags);
-  if (again == 0) return error;
-  return std::move(error).with("map " + uuid + " is left suspended").with(Outcome::unknown);
-}
-
-// Drops a table that was loaded and not switched to.
-Status clear_table(const std::string& uuid) {
+// A map without a table.
+Status create_empty(const Map& map) {
   const MutexLock lock(g_dm_mutex);
-  HAWSER_TRY_ASSIGN(const Task task, make_task(DM_DEVICE_CLEAR, uuid));
-  return run(task, "drop the new table of map " + uuid);
-}
-
-// The switch waits for I/O in flight, so it runs on a worker. The load does not: one that comes
-// when the caller has gone on could name a device that is another's by then.
-Status change_table(const Ctx& ctx, const std::string& doing, const Map& map, const Target& target,
-                    std::uint32_t flags, std::uint16_t udev_flags) {
-  HAWSER_TRY(ctx.check());
-  {
-    const MutexLock lock(g_dm_mutex);
-    HAWSER_TRY(load(map.uuid, target, map.is_read_only));
+  HAWSER_TRY_ASSIGN(const Task task, make_task(DM_DEVICE_CREATE, map.uuid));
+  if (::dm_task_set_name(task.get(), map.name.c_str()) == 0) {
+    return Error(Errc::invalid_argument, "map name '" + map.name + "' is no name");
   }
-  const auto has_begun = std::make_shared<std::atomic<bool>>(false);
-  Status changed =
-      run_bounded(ctx, doing + " map " + map.uuid, [uuid = map.uuid, flags, udev_flags, has_begun] {
-        *has_begun = true;
-        return switch_table(uuid, flags, udev_flags);
-      });
-  if (changed || *has_begun) return changed;
-  // It would stay for whoever resumes the map next.
-  const Status cleared = clear_table(map.uuid);
-  if (cleared || is_absent(cleared)) return changed;
-  return std::move(changed).error().with(cleared.error().message()).with(Outcome::unknown);
+  Status made = run(task, "create map " + map.name);
+  if (made || made.error().code() != Errc::busy) return made;
+  if (is_closing(map.uuid)) {
+    return Error(Errc::busy, "map " + map.uuid +
+                                 " was removed by force and is still open: it goes when its last "
+                                 "user closes it");
+  }
+  return Error(Errc::already_exists,
+               "a map of name " + map.name + " or uuid " + map.uuid + " exists");
 }
 
 }  // namespace
@@ -295,75 +223,50 @@ Result<std::vector<Map>> DeviceMapper::stacked_on(const std::string& suffix) con
 // that tells a map of somebody else's from a failure.
 Status DeviceMapper::create(const Ctx& ctx, const Map& map) const {
   HAWSER_TRY(ctx.check());
-  const MutexLock lock(g_dm_mutex);
-  {
-    HAWSER_TRY_ASSIGN(const Task task, make_task(DM_DEVICE_CREATE, map.uuid));
-    if (::dm_task_set_name(task.get(), map.name.c_str()) == 0) {
-      return Error(Errc::invalid_argument, "map name '" + map.name + "' is no name");
-    }
-    const Status made = run(task, "create map " + map.name);
-    if (!made && made.error().code() == Errc::busy) {
-      if (is_closing(map.uuid)) {
-        return Error(Errc::busy, "map " + map.uuid +
-                                     " was removed by force and is still open: it goes when its "
-                                     "last user closes it");
-      }
-      return Error(Errc::already_exists,
-                   "a map of name " + map.name + " or uuid " + map.uuid + " exists");
-    }
-    HAWSER_TRY(made);
-  }
-  Status completed = load(
-      map.uuid, {.sectors = map.sectors, .type = kMultipath, .params = encode_table(map.table)},
-      map.is_read_only);
-  if (completed) completed = resume_new(map.uuid, kNoFallback | kNoPartitions);
-  if (completed) return ok();
+  HAWSER_TRY(create_empty(map));
+  Status completed =
+      change_table(ctx, "complete", multipath_change(map, map.table, kNoFallback | kNoPartitions));
+  if (completed || is_left_behind(completed.error())) return completed;
 
   // An empty map would keep the uuid from everybody.
-  HAWSER_TRY_ASSIGN(const Task removal, make_task(DM_DEVICE_REMOVE, map.uuid));
-  HAWSER_TRY(set_udev_flags(removal, kNoFallback));
-  const Status removed = run(removal, "remove the empty map " + map.name);
+  const Status removed = remove(ctx.for_undo(kUndoBudget), map.uuid);
   if (removed) return completed;
   return std::move(completed).error().with(removed.error().message()).with(Outcome::unknown);
 }
 
 Status DeviceMapper::reload(const Ctx& ctx, const Map& map, const MapTable& table) const {
-  return change_table(ctx, "reload", map,
-                      {.sectors = map.sectors, .type = kMultipath, .params = encode_table(table)},
-                      kNoFlush, kNoFallback | kNoPartitions | kOnlyPathsChanged);
+  return change_table(
+      ctx, "reload", multipath_change(map, table, kNoFallback | kNoPartitions | kOnlyPathsChanged));
 }
 
 // Without the flag that only paths have changed: partitions and file systems care for the length.
 Status DeviceMapper::resize(const Ctx& ctx, const Map& map, const MapTable& table,
                             std::uint64_t sectors) const {
-  return change_table(ctx, "resize", map,
-                      {.sectors = sectors, .type = kMultipath, .params = encode_table(table)},
-                      kFlush, kNoFallback | kNoPartitions);
+  TableChange change = multipath_change(map, table, kNoFallback | kNoPartitions);
+  change.sectors = sectors;
+  change.flushes = true;
+  return change_table(ctx, "resize", std::move(change));
 }
 
 Status DeviceMapper::resume(const Ctx& ctx, const std::string& uuid) const {
-  constexpr std::uint16_t flags = kNoFallback | kNoPartitions | kOnlyPathsChanged;
-  return run_bounded(ctx, "resume map " + uuid,
-                     [uuid] { return switch_table(uuid, kNoFlush, flags); });
+  return resume_map(ctx, uuid, event_of(kNoFallback | kNoPartitions | kOnlyPathsChanged));
 }
 
-Status DeviceMapper::remove(const std::string& uuid, WhenOpen when_open) const {
+Status DeviceMapper::remove(const Ctx& ctx, const std::string& uuid, WhenOpen when_open) const {
   if (!has_device_mapper()) return ok();
-  const MutexLock lock(g_dm_mutex);
-  HAWSER_TRY_ASSIGN(const Task task, make_task(DM_DEVICE_REMOVE, uuid));
-  HAWSER_TRY(set_udev_flags(task, kNoFallback));
-  if (when_open == WhenOpen::defer) ::dm_task_deferred_remove(task.get());
-  const Status removed = run(task, "remove map " + uuid);
-  return is_absent(removed) ? ok() : removed;
+  return remove_map(ctx, uuid, when_open == WhenOpen::defer, event_of(kNoFallback));
 }
 
 Status DeviceMapper::wipe(const Ctx& ctx, const std::string& uuid) const {
   HAWSER_TRY_ASSIGN(const std::optional<Map> map, find(uuid));
   if (!map) return ok();
-  const std::uint64_t sectors = std::max<std::uint64_t>(map->sectors, 1);
-  const Status wiped =
-      change_table(ctx, "wipe", *map, {.sectors = sectors, .type = "error"}, kNoFlush,
-                   kNoFallback | kNoPartitions | kOnlyPathsChanged | kNoPaths);
+  Status wiped = change_table(
+      ctx, "wipe",
+      {.uuid = uuid,
+       .sectors = std::max<std::uint64_t>(map->sectors, 1),
+       .type = "error",
+       .is_read_only = map->is_read_only,
+       .event_nr = event_of(kNoFallback | kNoPartitions | kOnlyPathsChanged | kNoPaths)});
   return is_absent(wiped) ? ok() : wiped;
 }
 

@@ -34,12 +34,14 @@ class DeviceMapper {
   Result<std::vector<Map>> stacked_on(const std::string& suffix) const;
 
   // Errors: already_exists (name or uuid is taken), busy (a path is claimed by somebody else, or a
-  // map of this uuid is closing), io.
-  // Nothing is left of a map that could not be completed.
+  // map of this uuid is closing), io; deadline_exceeded (unknown: a path does not let itself be
+  // opened, and the map is there without a table, and stays until it does).
+  // Nothing is left of any other map that could not be completed.
   Status create(const Ctx& ctx, const Map& map) const;
 
-  // Loads a table and switches to it. That waits for I/O in flight, so it runs on a worker; a map
-  // is not left suspended. Whoever switches it at the same moment may win, which is no error: look
+  // Loads a table and switches to it. That opens the paths and waits for I/O in flight, so it runs
+  // on a worker; a map is not left suspended, and a table that is loaded too late is dropped.
+  // Whoever switches it at the same moment may win, which is no error: look
   // at what is loaded. Errors: deadline_exceeded (unknown), io.
   Status reload(const Ctx& ctx, const Map& map, const MapTable& table) const;
 
@@ -50,9 +52,11 @@ class DeviceMapper {
   // Resumes a suspended map with the table that it has.
   Status resume(const Ctx& ctx, const std::string& uuid) const;
 
-  // Errors: busy (it is open), io. A map that is not there is success; so is one that is left to go
-  // when its last opener closes it, which find() shows as closing.
-  Status remove(const std::string& uuid, WhenOpen when_open = WhenOpen::refuse) const;
+  // Errors: busy (it is open), io, deadline_exceeded (unknown: a load is under way, or the handler
+  // of its paths). A map that is not there is success; so is one that is left to go when its last
+  // opener closes it, which find() shows as closing.
+  Status remove(const Ctx& ctx, const std::string& uuid,
+                WhenOpen when_open = WhenOpen::refuse) const;
 
   // Replaces the table by one that fails all I/O. A map that is not there is success.
   Status wipe(const Ctx& ctx, const std::string& uuid) const;

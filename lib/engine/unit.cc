@@ -278,7 +278,7 @@ Status Unit::create_map(const Ctx& ctx, const Path& path) {
   // multipathd may have been first. Then its map is ours to use, with our path in it.
   if (!made && made.error().code() != Errc::already_exists) {
     // It may be there all the same, and the next path may show another unit.
-    if (!before && host.remove_map(ctx, map_uuid())) {
+    if (!before && host.remove_map(ctx.within(kReleaseBudget), map_uuid())) {
       operation_.undone(step::kMap, *std::exchange(map_step_, std::nullopt));
     }
     return made;

@@ -19,6 +19,8 @@ constexpr auto kCloseTick = 50ms;
 // multipathd gives up its own lock after 4 s; a path that it does not know yet is not worth that.
 constexpr auto kOfferBudget = 2s;
 constexpr auto kShowBudget = 2s;
+// Takes milliseconds, unless a path does not let itself be opened; others may work.
+constexpr auto kLoadBudget = 20s;
 constexpr const char* kShowAddresses = "show paths raw format \"%d %i\"";
 
 std::string by_uuid_link(const std::string& uuid) {
@@ -43,10 +45,12 @@ Result<std::vector<Map>> LinuxHost::partition_maps(const Ctx& ctx, const std::st
   return dm_.stacked_on(map_uuid_of(wwid));
 }
 
-Status LinuxHost::create_map(const Ctx& ctx, const Map& map) { return dm_.create(ctx, map); }
+Status LinuxHost::create_map(const Ctx& ctx, const Map& map) {
+  return dm_.create(ctx.within(kLoadBudget), map);
+}
 
 Status LinuxHost::reload_map(const Ctx& ctx, const Map& map, const MapTable& table) {
-  return dm_.reload(ctx, map, table);
+  return dm_.reload(ctx.within(kLoadBudget), map, table);
 }
 
 Status LinuxHost::resize_map(const Ctx& ctx, const Map& map, const MapTable& table,
@@ -64,23 +68,23 @@ Status LinuxHost::remove_map(const Ctx& ctx, const std::string& uuid) {
   HAWSER_TRY(ctx.check());
   // A udev worker may have opened it since we looked: it is waited for, not taken for a user.
   const Status gone = wait_until(ctx, UdevMonitor::Source::udev, kCloseTick, [&]() -> Result<bool> {
-    const Status removed = dm_.remove(uuid);
+    const Status removed = dm_.remove(ctx, uuid);
     if (removed) return true;
     if (removed.error().code() == Errc::busy) return false;
     return removed.error();
   });
-  if (gone || gone.error().code() != Errc::deadline_exceeded) return gone;
+  const bool was_open = !gone && gone.error().code() == Errc::deadline_exceeded &&
+                        gone.error().outcome() == Outcome::unchanged;
+  if (!was_open) return gone;
   return Error(Errc::busy, "map " + uuid + " stayed open until the deadline").with(Stage::map);
 }
 
 Status LinuxHost::remove_map_if_closed(const Ctx& ctx, const std::string& uuid) {
-  HAWSER_TRY(ctx.check());
-  return dm_.remove(uuid);
+  return dm_.remove(ctx, uuid);
 }
 
 Status LinuxHost::remove_map_when_closed(const Ctx& ctx, const std::string& uuid) {
-  HAWSER_TRY(ctx.check());
-  return dm_.remove(uuid, WhenOpen::defer);
+  return dm_.remove(ctx, uuid, WhenOpen::defer);
 }
 
 Status LinuxHost::wipe_map(const Ctx& ctx, const std::string& uuid) { return dm_.wipe(ctx, uuid); }

@@ -21,10 +21,15 @@ namespace {
 struct Handover {
   UniqueFd done;
   Mutex mutex{};
+  bool is_left HAWSER_GUARDED_BY(mutex) = false;  // The caller has gone on.
   std::optional<Status> result HAWSER_GUARDED_BY(mutex){};
 };
 
 void run(Handover& handover, const std::function<Status()>& call) {
+  {
+    const MutexLock lock(handover.mutex);
+    if (handover.is_left) return;
+  }
   Status result;
   try {
     result = call();
@@ -55,6 +60,7 @@ Status run_bounded(const Ctx& ctx, const std::string& doing, std::function<Statu
   const Status waited = wait_readable(ctx, handover->done.get());
   const MutexLock lock(handover->mutex);
   if (handover->result) return std::move(*handover->result);
+  handover->is_left = true;
   return Error(waited.error()).with(doing).with(Outcome::unknown);
 }
 
