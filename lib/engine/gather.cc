@@ -306,9 +306,11 @@ void Gatherer::discard_useless(const Ctx& ctx) {
 }
 
 Status Gatherer::first_good(const Ctx& ctx, const std::vector<LoggedPath>& paths, Unit& unit) {
+  auto left = static_cast<std::int64_t>(paths.size());
   for (const LoggedPath& path : paths) {
     HAWSER_TRY(ctx.check());
-    take(ctx, unit, {path, bring_up(ctx, operation_, path, plan_)});
+    const Ctx path_ctx = ctx.within(ctx.left() / left--);  // One that hangs leaves time for others.
+    take(ctx, unit, {path, bring_up(path_ctx, operation_, path, plan_)});
     if (fatal_) break;
     if (!unit.paths().empty()) return ok();
     discard_useless(ctx);

@@ -441,6 +441,19 @@ TEST(AttachSimTest, what_is_attached_is_not_handed_out_otherwise_than_it_is_aske
   }
 }
 
+// Keeps: A7, A10
+TEST(AttachSimTest, without_a_map_a_portal_that_hangs_leaves_time_for_the_others) {
+  SimWorld world = sim_world();
+  world.slow_scans = {{"10.0.1.2", 1'000'000}};
+  SimProcess process(world);
+  const Result<Attachment> made =
+      attach(process.ctx(), process.environment(), sim_spec(3), {.multipath = Multipath::off});
+  ASSERT_TRUE(made) << made.error().message();
+  EXPECT_LT(made->elapsed, 40s);  // Of 60 s, a third.
+  EXPECT_EQ(world.devices.size(), 1u);
+  EXPECT_EQ(world.devices.begin()->second.hctl.host, world.sessions.rbegin()->first);
+}
+
 // udev writes the kernel's number of a LUN that flat space addressing codes.
 TEST(AttachSimTest, the_stable_path_of_a_bare_disk_is_the_link_that_udev_makes) {
   SimWorld world = sim_world();
