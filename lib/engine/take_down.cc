@@ -46,7 +46,8 @@ Result<Share> share_of(const Ctx& ctx, Host& host, const Map& map,
   return has_ours ? Share::mixed : Share::others;
 }
 
-// To the targets of this attachment, whoever made them.
+// To the targets of this attachment, whoever made them. One of its own that iscsid is just taking
+// over is not left out: its disks are there.
 Result<std::vector<Session>> sessions_of(const Ctx& ctx, Host& host, const LogState& state) {
   std::set<std::string> targets;
   for (const LoggedPath& path : state.paths)
@@ -55,6 +56,14 @@ Result<std::vector<Session>> sessions_of(const Ctx& ctx, Host& host, const LogSt
   for (const std::string& target : targets) {
     HAWSER_TRY_ASSIGN(const std::vector<Session> sessions, host.sessions_to(ctx, target));
     all.insert(all.end(), sessions.begin(), sessions.end());
+  }
+  for (const SessionEntry& entry : state.sessions) {
+    const bool is_known =
+        !entry.sid || entry.progress == Progress::ended ||
+        std::any_of(all.begin(), all.end(), [&](const Session& s) { return s.sid == *entry.sid; });
+    if (is_known) continue;
+    HAWSER_TRY_ASSIGN(std::optional<Session> session, host.session(ctx, *entry.sid));
+    if (session && runs_through(*session, entry.key)) all.push_back(*std::move(session));
   }
   return all;
 }

@@ -299,6 +299,26 @@ TEST(FlushSimTest, a_bare_disk_that_multipathd_made_a_map_of_is_flushed_itself) 
   EXPECT_EQ(world.flushed_nodes, (std::set<std::string>{"dm-0", disk.name}));
 }
 
+// iscsid was started again, and its sessions cannot be read until it has their connections.
+// Keeps: D4
+TEST(FlushSimTest, a_session_that_iscsid_is_taking_over_is_not_taken_for_gone) {
+  for (const Multipath multipath : {Multipath::required, Multipath::off}) {
+    Attached start = attached(sim_world(), sim_spec(1), {.multipath = multipath});
+    SimWorld& world = start.world;
+    const std::string kept = world.picture();
+    world.orphans = {1};
+    const Result<DetachReport> refused = detach_once(world, start.id);
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().outcome(), Outcome::unchanged) << refused.error().message();
+    EXPECT_EQ(world.picture(), kept);
+
+    world.orphans.clear();
+    detach_in_good_weather(world, start.id);
+    EXPECT_TRUE(world.dirty.empty());
+    EXPECT_EQ(world.picture(), start.before.picture());
+  }
+}
+
 // Keeps: D7
 TEST(FlushSimTest, a_bare_disk_that_is_opened_while_it_is_flushed_stays) {
   SimWorld world = sim_world();

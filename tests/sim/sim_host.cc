@@ -108,8 +108,9 @@ Result<std::vector<Session>> SimHost::sessions(const Ctx& ctx) {
   HAWSER_TRY(enter(ctx));
   HAWSER_TRY(faults_.look());
   std::vector<Session> sessions;
-  for (const auto& [sid, session] : world_.sessions)
-    sessions.push_back(session);
+  for (const auto& [sid, session] : world_.sessions) {
+    if (!world_.orphans.contains(sid)) sessions.push_back(session);
+  }
   return sessions;
 }
 
@@ -124,6 +125,7 @@ Result<std::optional<Session>> SimHost::session(const Ctx& ctx, std::uint32_t si
   HAWSER_TRY(faults_.look());
   const auto session = world_.sessions.find(sid);
   if (session == world_.sessions.end()) return std::optional<Session>{};
+  if (world_.orphans.contains(sid)) return Error(Errc::unavailable, "no connection yet");
   return {session->second};
 }
 

@@ -108,6 +108,7 @@ struct SimWorld {
   std::set<std::string> held_nodes{};   // Mounted.
   std::set<std::string>
       wanted_nodes{};  // multipathd opens these disks, and later takes them into the map.
+  std::set<std::uint32_t> orphans{};  // Sessions whose connection iscsid has yet to make again.
   bool flush_hangs = false;
   std::int64_t use_look_ms = 0;      // What it takes to see whether somebody has a node open.
   unsigned reloads_until_stale = 0;  // After so many multipathd loads a map's first path alone.
