@@ -7,6 +7,7 @@
 #include "engine/confirm.h"
 #include "engine/flush.h"
 #include "engine/mend.h"
+#include "engine/path.h"
 #include "engine/recover.h"
 #include "engine/take_down.h"
 
@@ -48,7 +49,7 @@ class Detach {
   }
 
   Status run(const Ctx& ctx, LogState state, DetachReport& report) {
-    HAWSER_TRY(mend_first(ctx, state));
+    HAWSER_TRY(settle(ctx, state));
     HAWSER_TRY(operation_.mark(RecordType::begin, step::kDetach));
     if (!state.lost_writes.empty()) {
       operation_.warn("flush.lost_before", "an earlier detach found: " + state.lost_writes);
@@ -76,14 +77,21 @@ class Detach {
   }
 
  private:
-  // By force, all that a mending could bring goes anyway.
-  Status mend_first(const Ctx& ctx, LogState& state) {
-    const Status mended =
-        mend(options_.force ? ctx.within(ctx.left() / 2) : ctx, operation_, state);
-    if (!mended && (!options_.force || !ctx.check())) return mended;
-    if (!mended) operation_.warn("detach.not_mended", mended.error().message());
+  // What is under way ends first. Between the flush and the removal nothing may be waited for:
+  // somebody could open the volume, write to it and close it again. By force, whatever it could
+  // bring goes anyway.
+  Status settle(const Ctx& ctx, LogState& state) {
+    Status settled = settle_all(options_.force ? ctx.within(ctx.left() / 4) : ctx, state);
+    if (!settled && (!options_.force || !ctx.check())) return settled;
+    if (!settled) operation_.warn("detach.not_settled", settled.error().message());
     HAWSER_TRY_ASSIGN(state, operation_.state());
     return ok();
+  }
+
+  Status settle_all(const Ctx& ctx, const LogState& state) {
+    HAWSER_TRY(mend(ctx, operation_, state));
+    HAWSER_TRY_ASSIGN(const std::string boot_id, operation_.host().boot_id());
+    return boot_id == state.boot_id ? finish_scans(ctx, operation_) : ok();
   }
 
   Status secure(const Ctx& ctx, const LogState& state, DetachReport& report) {

@@ -46,8 +46,26 @@ Result<Share> share_of(const Ctx& ctx, Host& host, const Map& map,
   return has_ours ? Share::mixed : Share::others;
 }
 
-// To the targets of this attachment, whoever made them. One of its own that iscsid is just taking
-// over is not left out: its disks are there.
+// Those of the log with disks, whether or not the session itself can be read: not while an iscsid
+// that was started again has not made its connection anew.
+Status add_logged(const Ctx& ctx, Host& host, const LogState& state, std::vector<Session>& all) {
+  for (const SessionEntry& entry : state.sessions) {
+    const bool is_known =
+        !entry.sid || entry.progress == Progress::ended ||
+        std::any_of(all.begin(), all.end(), [&](const Session& s) { return s.sid == *entry.sid; });
+    if (is_known) continue;
+    HAWSER_TRY_ASSIGN(const std::vector<ScsiDevice> devices, host.devices(ctx, *entry.sid));
+    if (devices.empty()) continue;
+    all.push_back({.sid = *entry.sid,
+                   .target = entry.key.target,
+                   .address = entry.key.address,
+                   .port = entry.key.port,
+                   .iface = entry.key.iface});
+  }
+  return ok();
+}
+
+// To the targets of this attachment, whoever made them.
 Result<std::vector<Session>> sessions_of(const Ctx& ctx, Host& host, const LogState& state) {
   std::set<std::string> targets;
   for (const LoggedPath& path : state.paths)
@@ -57,14 +75,7 @@ Result<std::vector<Session>> sessions_of(const Ctx& ctx, Host& host, const LogSt
     HAWSER_TRY_ASSIGN(const std::vector<Session> sessions, host.sessions_to(ctx, target));
     all.insert(all.end(), sessions.begin(), sessions.end());
   }
-  for (const SessionEntry& entry : state.sessions) {
-    const bool is_known =
-        !entry.sid || entry.progress == Progress::ended ||
-        std::any_of(all.begin(), all.end(), [&](const Session& s) { return s.sid == *entry.sid; });
-    if (is_known) continue;
-    HAWSER_TRY_ASSIGN(std::optional<Session> session, host.session(ctx, *entry.sid));
-    if (session && runs_through(*session, entry.key)) all.push_back(*std::move(session));
-  }
+  HAWSER_TRY(add_logged(ctx, host, state, all));
   return all;
 }
 

@@ -170,6 +170,7 @@ void Surroundings::meanwhile() {
 }
 
 void Surroundings::between() {
+  scene_.world.flushed_node.clear();
   for (unsigned i = random_.below(4); i > 0; --i) {
     switch (random_.below(9)) {
       case 0:
@@ -340,19 +341,22 @@ void Surroundings::open_or_close() {
     if (node(map) == opened && map.is_closing) return;  // It cannot be opened any more.
   }
   world.open_nodes.insert(opened);
+  if (opened == world.flushed_node) world.unseen_nodes.insert(opened);
   tell(opened + " is opened");
 }
 
 // The last one to close a device waits until the target has what he has written, which need not be
 // more than its volatile cache. (Whoever comes too late to a disk that is deleted next is his own
-// loss, and there nobody could tell one from the other.)
+// loss, and there nobody could tell one from the other. So it is of whoever comes to a map after
+// its flush and is gone before anybody looks.)
 void Surroundings::close(const std::string& closed) {
   SimWorld& world = scene_.world;
   const std::string name = closed;
   if (world.live_unit(name).empty()) return;  // He has to wait.
   tell(name + " is closed");
   const bool is_map = !world.devices.contains(name);
-  if (!is_map || random_.one_in(2)) world.dirty.erase(world.live_unit(name));
+  const bool is_unseen = world.unseen_nodes.erase(name) > 0;
+  if (!is_map || is_unseen || random_.one_in(2)) world.dirty.erase(world.live_unit(name));
   world.open_nodes.erase(name);
   for (auto map = world.maps.begin(); map != world.maps.end(); ++map) {
     if (node(map->second) != name || !map->second.is_closing) continue;

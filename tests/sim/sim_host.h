@@ -117,6 +117,7 @@ class SimHost final : public Host {
   Status wait_for_scan(const Ctx& ctx, const Session& session, std::uint32_t lun);
   Status open_paths(const std::vector<MapPathStatus>& paths, const Map* loaded) const;
   bool is_open(const std::string& node) const;
+  bool look_if_open(const std::string& node);  // As part of what the engine asks for.
   std::vector<Map> partitions_of(const std::string& uuid) const;
   Status tell_lost(const std::string& unit);
   void erase_map(const std::string& uuid);

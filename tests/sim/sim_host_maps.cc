@@ -58,6 +58,11 @@ Result<std::optional<Map>> SimHost::find_map(const Ctx& ctx, const std::string& 
   return {std::move(map)};
 }
 
+bool SimHost::look_if_open(const std::string& node) {
+  world_.unseen_nodes.erase(node);
+  return is_open(node);
+}
+
 std::vector<Map> SimHost::partitions_of(const std::string& uuid) const {
   std::vector<Map> partitions;
   for (const auto& [other, map] : world_.maps) {
@@ -154,7 +159,7 @@ Status SimHost::remove_map(const Ctx& ctx, const std::string& uuid) {
   HAWSER_TRY(enter(ctx));
   const auto is_closed = [&] {
     const auto map = world_.maps.find(uuid);
-    return map == world_.maps.end() || !is_open(node_of(map->second));
+    return map == world_.maps.end() || !look_if_open(node_of(map->second));
   };
   wait(ctx, is_closed);
   if (!is_closed()) HAWSER_TRY(check_stop(ctx));
@@ -169,7 +174,7 @@ Status SimHost::remove_map_if_closed(const Ctx& ctx, const std::string& uuid) {
 Status SimHost::remove_closed(const std::string& uuid) {
   const auto map = world_.maps.find(uuid);
   const bool is_there = map != world_.maps.end();
-  if (is_there && (is_open(node_of(map->second)) || !partitions_of(uuid).empty())) {
+  if (is_there && (look_if_open(node_of(map->second)) || !partitions_of(uuid).empty())) {
     return Error(Errc::busy, "map is open");
   }
   return change([&]() -> Status {
@@ -297,7 +302,9 @@ Result<std::vector<std::string>> SimHost::openers(const Ctx& ctx, const std::str
 Status SimHost::wait_until_unused(const Ctx& ctx, const std::string& device) {
   HAWSER_TRY(enter(ctx));
   HAWSER_TRY(faults_.look());
-  const auto is_unused = [&] { return !is_open(device) && !world_.held_nodes.contains(device); };
+  const auto is_unused = [&] {
+    return !look_if_open(device) && !world_.held_nodes.contains(device);
+  };
   if (world_.use_look_ms > 0 && !pause(ctx, std::chrono::milliseconds(world_.use_look_ms))) {
     HAWSER_TRY(check_stop(ctx));
     return Error(Errc::busy, device + " could not be looked at");
@@ -341,7 +348,8 @@ Status SimHost::flush(const Ctx& ctx, const std::string& device) {
   }
   return change([&]() -> Status {
     world_.dirty.erase(unit);
-    world_.flushed_ms[unit] = world_.uptime_ms;
+    world_.flushed_node = device;
+    if (is_open(device)) world_.unseen_nodes.insert(device);
     world_.flushed_nodes.insert(device);
     ++world_.flushes;
     if (world_.opened_after_flush.erase(device) > 0) {

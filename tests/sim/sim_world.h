@@ -93,7 +93,8 @@ struct SimWorld {
   std::set<std::string> known_paths{};                 // Devices that multipathd has looked at.
   std::set<std::string> offered_paths{};               // It was told of these, and will look.
   unsigned portal_changes = 0;                         // How often a portal died or came back.
-  std::map<std::string, std::int64_t> flushed_ms{};    // Unit: uptime of the last good flush.
+  std::string flushed_node{};                          // Last, by an operation that goes on.
+  std::set<std::string> unseen_nodes{};                // Open since that, and nobody has looked.
   std::set<std::string> flushed_nodes{};
   unsigned flushes = 0;
   std::set<std::string> opened_after_flush{};  // Nodes that somebody opens as soon as he can.
@@ -108,7 +109,9 @@ struct SimWorld {
   std::set<std::string> held_nodes{};   // Mounted.
   std::set<std::string>
       wanted_nodes{};  // multipathd opens these disks, and later takes them into the map.
-  std::set<std::uint32_t> orphans{};  // Sessions whose connection iscsid has yet to make again.
+  // Sessions whose connection iscsid has yet to make again, and the uptime at which it has.
+  std::set<std::uint32_t> orphans{};
+  std::int64_t orphans_end_ms = 0;
   bool flush_hangs = false;
   std::int64_t use_look_ms = 0;      // What it takes to see whether somebody has a node open.
   unsigned reloads_until_stale = 0;  // After so many multipathd loads a map's first path alone.
@@ -135,6 +138,7 @@ struct SimWorld {
     clock.advance(time);
     uptime_ms += time.count();
     if (portals_back_ms != 0 && uptime_ms >= portals_back_ms) dead_portals.clear();
+    if (uptime_ms >= orphans_end_ms) orphans.clear();
     std::erase_if(closes_ms, [this](const auto& closing) {
       return closing.second <= uptime_ms && open_nodes.erase(closing.first) > 0;
     });
