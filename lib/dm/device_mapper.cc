@@ -111,7 +111,8 @@ void take_info(const Task& task, Map& map) HAWSER_REQUIRES(g_dm_mutex) {
   map.is_closing = info.deferred_remove != 0;
 }
 
-// What udev's rules get with the uevent of a change. Source: dm_task_set_cookie() of libdevmapper.
+// What udev's rules get with the uevent of a change. Source: _do_dm_ioctl() and
+// dm_task_set_cookie() of libdevmapper.
 constexpr std::uint32_t event_of(std::uint16_t udev_flags) {
   return static_cast<std::uint32_t>(udev_flags | DM_UDEV_PRIMARY_SOURCE_FLAG)
          << DM_UDEV_FLAGS_SHIFT;
@@ -230,7 +231,7 @@ Status DeviceMapper::create(const Ctx& ctx, const Map& map) const {
 
   // An empty map would keep the uuid from everybody.
   const Status removed = remove(ctx.for_undo(kUndoBudget), map.uuid);
-  if (removed) return completed;
+  if (removed) return std::move(completed).error().with(Outcome::unchanged);
   return std::move(completed).error().with(removed.error().message()).with(Outcome::unknown);
 }
 
@@ -267,17 +268,15 @@ Status DeviceMapper::wipe(const Ctx& ctx, const std::string& uuid) const {
        .type = "error",
        .is_read_only = map->is_read_only,
        .event_nr = event_of(kNoFallback | kNoPartitions | kOnlyPathsChanged | kNoPaths)});
-  return is_absent(wiped) ? ok() : wiped;
+  if (!wiped) return is_absent(wiped) ? ok() : std::move(wiped);
+  HAWSER_TRY_ASSIGN(const std::optional<Map> now, find(uuid));
+  if (!now || now->target_type == "error") return ok();
+  return Error(Errc::busy, "somebody has loaded another table for map " + uuid);
 }
 
-Status DeviceMapper::message(const std::string& uuid, const std::string& text) const {
-  const MutexLock lock(g_dm_mutex);
-  HAWSER_TRY_ASSIGN(const Task task, make_task(DM_DEVICE_TARGET_MSG, uuid));
-  if (::dm_task_set_sector(task.get(), 0) == 0 ||
-      ::dm_task_set_message(task.get(), text.c_str()) == 0) {
-    return Error(Errc::invalid_argument, "message '" + text + "'");
-  }
-  return run(task, "tell map " + uuid + " to " + text);
+Status DeviceMapper::message(const Ctx& ctx, const std::string& uuid,
+                             const std::string& text) const {
+  return message_map(ctx, uuid, text);
 }
 
 }  // namespace hawser

@@ -35,7 +35,7 @@ class DeviceMapper {
 
   // Errors: already_exists (name or uuid is taken), busy (a path is claimed by somebody else, or a
   // map of this uuid is closing), io; deadline_exceeded (unknown: a path does not let itself be
-  // opened, and the map is there without a table, and stays until it does).
+  // opened, and the map is there without a table, and cannot be removed until it does).
   // Nothing is left of any other map that could not be completed.
   Status create(const Ctx& ctx, const Map& map) const;
 
@@ -58,10 +58,13 @@ class DeviceMapper {
   Status remove(const Ctx& ctx, const std::string& uuid,
                 WhenOpen when_open = WhenOpen::refuse) const;
 
-  // Replaces the table by one that fails all I/O. A map that is not there is success.
+  // Replaces the table by one that fails all I/O, also when that is late. A map that is not there
+  // is success. Errors: busy (somebody has loaded another table just then), io, deadline_exceeded.
   Status wipe(const Ctx& ctx, const std::string& uuid) const;
 
-  Status message(const std::string& uuid, const std::string& text) const;
+  // To the target of a map. Errors: not_found, invalid_argument (it does not know the message),
+  // deadline_exceeded (unknown).
+  Status message(const Ctx& ctx, const std::string& uuid, const std::string& text) const;
 };
 
 }  // namespace hawser

@@ -1,5 +1,6 @@
 #include "dm/map_change.h"
 
+// The requests and their data: Linux include/uapi/linux/dm-ioctl.h.
 #include <fcntl.h>
 #include <linux/dm-ioctl.h>
 #include <sys/ioctl.h>
@@ -39,19 +40,24 @@ dm_ioctl request_on(const std::string& uuid, std::uint32_t flags, std::uint32_t 
   return io;
 }
 
-// The request, a dm_target_spec and the target's parameters, one after the other. Source: Linux
-// include/uapi/linux/dm-ioctl.h.
+// A request and what belongs to it, one after the other.
+template <class Head>
+std::vector<char> with_data(dm_ioctl io, const Head& head, const std::string& text) {
+  std::vector<char> request(sizeof io + sizeof head + text.size() + 1);
+  io.data_size = static_cast<std::uint32_t>(request.size());
+  std::memcpy(request.data(), &io, sizeof io);
+  std::memcpy(request.data() + sizeof io, &head, sizeof head);
+  text.copy(request.data() + sizeof io + sizeof head, text.size());
+  return request;
+}
+
 int load_on(int control, const TableChange& change, bool is_read_only) {
   dm_ioctl io = request_on(change.uuid, is_read_only ? DM_READONLY_FLAG : 0);
+  io.target_count = 1;
   dm_target_spec spec{};
   spec.length = change.sectors;
   change.type.copy(spec.target_type, sizeof spec.target_type - 1);
-  std::vector<char> request(sizeof io + sizeof spec + change.params.size() + 1);
-  io.data_size = static_cast<std::uint32_t>(request.size());
-  io.target_count = 1;
-  std::memcpy(request.data(), &io, sizeof io);
-  std::memcpy(request.data() + sizeof io, &spec, sizeof spec);
-  change.params.copy(request.data() + sizeof io + sizeof spec, change.params.size());
+  std::vector<char> request = with_data(io, spec, change.params);
   return ::ioctl(control, DM_TABLE_LOAD, request.data()) == 0 ? 0 : errno;
 }
 
@@ -109,7 +115,8 @@ Status change_table(const Ctx& ctx, const std::string& doing, TableChange change
   Status changed = run_bounded(ctx, what, [change = std::move(change), is_left]() -> Status {
     HAWSER_TRY_ASSIGN(const UniqueFd control, open_control());
     HAWSER_TRY(load(control.get(), change));
-    if (!*is_left) {
+    const bool names_disks = !change.params.empty();
+    if (!names_disks || !*is_left) {
       return switch_table(control.get(), change.uuid, change.flushes ? kFlush : kNoFlush,
                           change.event_nr);
     }
@@ -125,6 +132,7 @@ Status change_table(const Ctx& ctx, const std::string& doing, TableChange change
 Status resume_map(const Ctx& ctx, const std::string& uuid, std::uint32_t event_nr) {
   return run_bounded(ctx, "resume map " + uuid, [uuid, event_nr]() -> Status {
     HAWSER_TRY_ASSIGN(const UniqueFd control, open_control());
+    clear(control.get(), uuid);
     return switch_table(control.get(), uuid, kNoFlush, event_nr);
   });
 }
@@ -136,6 +144,17 @@ Status remove_map(const Ctx& ctx, const std::string& uuid, bool when_closed,
     HAWSER_TRY_ASSIGN(const UniqueFd control, open_control());
     dm_ioctl io = request_on(uuid, when_closed ? DM_DEFERRED_REMOVE : 0, event_nr);
     if (::ioctl(control.get(), DM_DEV_REMOVE, &io) == 0 || errno == ENXIO) return ok();
+    return Error::from_errno(errno, doing);
+  });
+}
+
+Status message_map(const Ctx& ctx, const std::string& uuid, const std::string& text) {
+  const std::string doing = "tell map " + uuid + " to " + text;
+  return run_bounded(ctx, doing, [uuid, doing, text]() -> Status {
+    HAWSER_TRY_ASSIGN(const UniqueFd control, open_control());
+    // A dm_target_msg, whose flexible array C++ does not have, is its sector and the text.
+    std::vector<char> request = with_data(request_on(uuid, 0), std::uint64_t{0}, text);
+    if (::ioctl(control.get(), DM_TARGET_MSG, request.data()) == 0) return ok();
     return Error::from_errno(errno, doing);
   });
 }

@@ -254,9 +254,18 @@ Status Unit::release(const Ctx& ctx, const Path& path) {
 }
 
 Status Unit::add_to_map(const Ctx& ctx, const Path& path) {
+  if (hung_) return check_in_map(ctx, path);
   Status added = has_map_ ? grow_map(ctx, path) : create_map(ctx, path);
   if (added) return ok();
+  if (added.error().code() == Errc::deadline_exceeded && ctx.check()) hung_ = added.error();
   return std::move(added).error().with(Stage::map).with("map " + map_uuid());
+}
+
+// The kernel loads no other table for the map until the one that hangs is done.
+Status Unit::check_in_map(const Ctx& ctx, const Path& path) const {
+  HAWSER_TRY_ASSIGN(const std::optional<Map> map, operation_.host().find_map(ctx, map_uuid()));
+  if (map && map->has_path(path.device.dev)) return ok();
+  return *hung_;
 }
 
 Status Unit::create_map(const Ctx& ctx, const Path& path) {
@@ -277,8 +286,10 @@ Status Unit::create_map(const Ctx& ctx, const Path& path) {
                                       .table = simple_table({path.device.dev})});
   // multipathd may have been first. Then its map is ours to use, with our path in it.
   if (!made && made.error().code() != Errc::already_exists) {
-    // It may be there all the same, and the next path may show another unit.
-    if (!before && host.remove_map(ctx.within(kReleaseBudget), map_uuid())) {
+    // It may be there all the same, and the next path may show another unit. One that is being
+    // loaded cannot be removed.
+    const bool is_hung = made.error().code() == Errc::deadline_exceeded;
+    if (!before && !is_hung && host.remove_map(ctx, map_uuid())) {
       operation_.undone(step::kMap, *std::exchange(map_step_, std::nullopt));
     }
     return made;
@@ -397,7 +408,7 @@ Result<std::vector<Error>> Unit::bring_in(const Ctx& ctx) {
     Status added = add_to_map(ctx, path);
     if (added) continue;
     HAWSER_TRY_ASSIGN(const bool is_lost, has_lost(ctx, path));
-    if (is_fatal_ || !is_lost) return std::move(added).error();
+    if (is_fatal_ || !(is_lost || hung_)) return std::move(added).error();
     lost.push_back(std::move(added)
                        .error()
                        .with(path.device.name + " is left out of the map")

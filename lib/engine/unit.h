@@ -59,6 +59,7 @@ class Unit {
   Status forget_wwid(const Ctx& ctx);
   Status refuse_map(const Ctx& ctx, const std::string& why);
   Status add_to_map(const Ctx& ctx, const Path& path);
+  Status check_in_map(const Ctx& ctx, const Path& path) const;
   Status create_map(const Ctx& ctx, const Path& path);
   Status grow_map(const Ctx& ctx, const Path& path);
   Result<bool> check_members(const Ctx& ctx, const Map& map, const Path& path);
@@ -81,6 +82,7 @@ class Unit {
   bool has_map_ = false;
   bool is_map_ours_ = false;  // We made it, and so did what is said of it.
   bool is_fatal_ = false;
+  std::optional<Error> hung_{};  // A load for the map that was left behind.
 };
 
 }  // namespace hawser

@@ -19,8 +19,8 @@ constexpr auto kCloseTick = 50ms;
 // multipathd gives up its own lock after 4 s; a path that it does not know yet is not worth that.
 constexpr auto kOfferBudget = 2s;
 constexpr auto kShowBudget = 2s;
-// Takes milliseconds, unless a path does not let itself be opened; others may work.
-constexpr auto kLoadBudget = 20s;
+// Takes milliseconds, unless a path does not let itself be opened.
+constexpr auto kLoadBudget = 10s;
 constexpr const char* kShowAddresses = "show paths raw format \"%d %i\"";
 
 std::string by_uuid_link(const std::string& uuid) {
@@ -90,8 +90,7 @@ Status LinuxHost::remove_map_when_closed(const Ctx& ctx, const std::string& uuid
 Status LinuxHost::wipe_map(const Ctx& ctx, const std::string& uuid) { return dm_.wipe(ctx, uuid); }
 
 Status LinuxHost::reinstate_path(const Ctx& ctx, const std::string& uuid, const DevT& dev) {
-  HAWSER_TRY(ctx.check());
-  return dm_.message(uuid, "reinstate_path " + to_string(dev));
+  return dm_.message(ctx, uuid, "reinstate_path " + to_string(dev));
 }
 
 Status LinuxHost::wait_for_udev(const Ctx& ctx, const std::string& uuid) {

@@ -21,6 +21,7 @@ namespace {
 struct Handover {
   UniqueFd done;
   Mutex mutex{};
+  bool has_begun HAWSER_GUARDED_BY(mutex) = false;
   bool is_left HAWSER_GUARDED_BY(mutex) = false;  // The caller has gone on.
   std::optional<Status> result HAWSER_GUARDED_BY(mutex){};
 };
@@ -29,6 +30,7 @@ void run(Handover& handover, const std::function<Status()>& call) {
   {
     const MutexLock lock(handover.mutex);
     if (handover.is_left) return;
+    handover.has_begun = true;
   }
   Status result;
   try {
@@ -61,7 +63,9 @@ Status run_bounded(const Ctx& ctx, const std::string& doing, std::function<Statu
   const MutexLock lock(handover->mutex);
   if (handover->result) return std::move(*handover->result);
   handover->is_left = true;
-  return Error(waited.error()).with(doing).with(Outcome::unknown);
+  return Error(waited.error())
+      .with(doing)
+      .with(handover->has_begun ? Outcome::unknown : Outcome::unchanged);
 }
 
 }  // namespace hawser

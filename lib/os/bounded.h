@@ -13,8 +13,8 @@ namespace hawser {
 // behind: it ends by itself or stays stuck, so it may refer to nothing but what it owns. One that
 // has not begun by then never does.
 //
-// Errors: that of `call`; deadline_exceeded or cancelled with Outcome::unknown when it was left
-// behind; exhausted if no thread can be had.
+// Errors: that of `call`; deadline_exceeded or cancelled, with Outcome::unknown if it was left
+// behind and unchanged if it has not begun; exhausted if no thread can be had.
 Status run_bounded(const Ctx& ctx, const std::string& doing, std::function<Status()> call);
 
 }  // namespace hawser

@@ -441,6 +441,20 @@ TEST(AttachSimTest, what_is_attached_is_not_handed_out_otherwise_than_it_is_aske
   }
 }
 
+// Keeps: A7
+TEST(AttachSimTest, a_disk_that_does_not_open_costs_its_path_and_no_other) {
+  SimWorld world = sim_world();
+  world.unopenable = {"sd-2-1"};
+  SimProcess process(world);
+  const Result<Attachment> made = attach(process.ctx(), process.environment(), sim_spec(4), {});
+  ASSERT_TRUE(made) << made.error().message();
+  EXPECT_LT(made->elapsed, 30s);  // Of 60 s; one load that hangs takes ten.
+  EXPECT_TRUE(made->multipath);
+  EXPECT_EQ(world.maps.begin()->second.paths.size(), 1u);
+  for (const PathReport& path : made->paths)
+    EXPECT_EQ(path.state == "active", !path.error) << path.portal.host;
+}
+
 // Keeps: A7, A10
 TEST(AttachSimTest, without_a_map_a_portal_that_hangs_leaves_time_for_the_others) {
   SimWorld world = sim_world();

@@ -116,6 +116,7 @@ class SimHost final : public Host {
   bool is_logged_in(std::uint32_t sid) const;
   Status wait_for_scan(const Ctx& ctx, const Session& session, std::uint32_t lun);
   Status open_paths(const std::vector<MapPathStatus>& paths, const Map* loaded) const;
+  Status check_loads(const Ctx& ctx, const std::string& uuid, const MapTable& table);
   bool is_open(const std::string& node) const;
   bool look_if_open(const std::string& node);  // As part of what the engine asks for.
   std::vector<Map> partitions_of(const std::string& uuid) const;

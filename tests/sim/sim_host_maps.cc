@@ -48,6 +48,19 @@ Status SimHost::open_paths(const std::vector<MapPathStatus>& paths, const Map* l
   return ok();
 }
 
+// Comes back, as the real one does, but the kernel goes on, and loads nothing else for the map.
+Status SimHost::check_loads(const Ctx& ctx, const std::string& uuid, const MapTable& table) {
+  for (const MapPathStatus& path : all_active(table)) {
+    for (const auto& [name, device] : world_.devices) {
+      if (device.dev == path.dev && world_.unopenable.contains(name))
+        world_.unopenable.insert(uuid);
+    }
+  }
+  if (!world_.unopenable.contains(uuid)) return ok();
+  HAWSER_TRY(pause(ctx, std::chrono::seconds(10)));
+  return Error(Errc::deadline_exceeded, "load").with(Outcome::unknown);
+}
+
 Result<std::optional<Map>> SimHost::find_map(const Ctx& ctx, const std::string& uuid) {
   HAWSER_TRY(enter(ctx));
   HAWSER_TRY(faults_.look());
@@ -66,7 +79,9 @@ bool SimHost::look_if_open(const std::string& node) {
 std::vector<Map> SimHost::partitions_of(const std::string& uuid) const {
   std::vector<Map> partitions;
   for (const auto& [other, map] : world_.maps) {
-    if (other != uuid && other.ends_with(uuid)) partitions.push_back(map);
+    if (other == uuid || !other.ends_with(uuid)) continue;
+    partitions.push_back(map);
+    partitions.back().open_count = is_open(node_of(map)) ? 1 : 0;
   }
   return partitions;
 }
@@ -92,6 +107,7 @@ Status SimHost::create_map(const Ctx& ctx, const Map& map) {
 
 Status SimHost::reload_map(const Ctx& ctx, const Map& map, const MapTable& table) {
   HAWSER_TRY(enter(ctx));
+  HAWSER_TRY(check_loads(ctx, map.uuid, table));
   return change([&]() -> Status {
     const auto loaded = world_.maps.find(map.uuid);
     if (loaded == world_.maps.end()) return Error(Errc::not_found, "no map " + map.uuid);

@@ -26,6 +26,8 @@ check "others were not held up" equal "$(field .others)" ok
 check "a map was made and removed meanwhile" equal "$(field .meanwhile)" 1
 check "its removal came back" grep -q deadline <<<"$(field .removed)"
 
+check "and waits" test -e /sys/block/dm-0
+
 # The end of a reset wakes whoever waits for the host. SG_SCSI_RESET of the device: include/scsi/scsi_ioctl.h.
 echo running >"$state"
 /usr/bin/python3 -c '
@@ -34,5 +36,5 @@ fcntl.ioctl(int(sys.argv[1]), 0x2284, struct.pack("i", 1))
 ' "$held"
 exec {held}<&-
 wait $!
-no_map() { ! dmsetup info hung >/dev/null 2>&1; }
+no_map() { ! ls -d /sys/block/dm-* >/dev/null 2>&1; }
 check "the removal that was left behind has happened" wait_until 30 no_map
