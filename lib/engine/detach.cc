@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "base/listed.h"
+#include "engine/budget.h"
 #include "engine/confirm.h"
 #include "engine/flush.h"
 #include "engine/mend.h"
@@ -20,6 +21,9 @@ using namespace std::chrono_literals;
 // most of the time is for cleaning up.
 constexpr auto kForcedFlushBudget = 5s;
 
+// And for ending in peace what a dead process has begun, or what is under way.
+constexpr auto kPeaceBudget = 30s;
+
 // For saying what is left when the deadline has passed.
 constexpr auto kLookBudget = 2s;
 
@@ -34,26 +38,30 @@ class Detach {
     report.data_at_risk = state.is_forced;
     report.flushed = !state.is_forced;
     const bool is_tried_first = options_.force && !state.is_forced;
-    Status recovered =
-        recover_one(is_tried_first ? ctx.within(ctx.left() / 2) : ctx, operation_, state);
+    Status recovered = recover_one(is_tried_first ? peacefully(ctx) : ctx, operation_, state);
     if (recovered || !is_tried_first || operation_.is_forgotten() || !ctx.check()) return recovered;
+    HAWSER_TRY_ASSIGN(const bool stays, is_there(ctx, state));
+    if (!stays) return recovered;  // Force would be of no use.
     if (state.phase == Phase::attaching) {
       take_the_blame(recovered.error(), report);
-      HAWSER_TRY(undo_attach(ctx, operation_, state, Removal::by_force));
-      return operation_.forget();
+      const Status undone = undo_attach(ctx, operation_, state, Removal::by_force);
+      if (undone) return operation_.forget();
+      report.leftovers = {undone.error().message()};
+      return ok();
     }
-    if (!state.flushed) return recovered;  // Nothing was removed yet, and could be saved.
     HAWSER_TRY_ASSIGN(report.leftovers,
                       go_on_by_force(ctx, state, std::move(recovered).error(), report));
     return ok();
   }
 
   Status run(const Ctx& ctx, LogState state, DetachReport& report) {
-    HAWSER_TRY(settle(ctx, state));
+    HAWSER_TRY(mend_first(ctx, state));
     HAWSER_TRY(operation_.mark(RecordType::begin, step::kDetach));
     if (!state.lost_writes.empty()) {
       operation_.warn("flush.lost_before", "an earlier detach found: " + state.lost_writes);
     }
+    Status scanned = end_scans(ctx, state);
+    if (!scanned) return give_up(std::move(scanned).error());
     Result<std::vector<std::string>> left = std::vector<std::string>{};
     do {
       Status safe = secure(ctx, state, report);
@@ -77,27 +85,46 @@ class Detach {
   }
 
  private:
-  // What is under way ends first. Between the flush and the removal nothing may be waited for:
-  // somebody could open the volume, write to it and close it again. By force, whatever it could
-  // bring goes anyway.
-  Status settle(const Ctx& ctx, LogState& state) {
-    Status settled = settle_all(options_.force ? ctx.within(ctx.left() / 4) : ctx, state);
-    if (!settled && (!options_.force || !ctx.check())) return settled;
-    if (!settled) operation_.warn("detach.not_settled", settled.error().message());
+  static Ctx peacefully(const Ctx& ctx) { return ctx.within(at_most(ctx, kPeaceBudget)); }
+
+  // Whether this kernel has anything that force could take away. What could be saved yet is not
+  // taken.
+  Result<bool> is_there(const Ctx& ctx, LogState& state) {
+    HAWSER_TRY_ASSIGN(state, operation_.state());
+    HAWSER_TRY_ASSIGN(const std::string boot_id, operation_.host().boot_id());
+    const bool is_attaching = state.phase == Phase::attaching;
+    if (boot_id != state.boot_id || !(is_attaching || state.flushed)) return false;
+    HAWSER_TRY_ASSIGN(const Footprint there, is_attaching ? own_footprint(ctx, operation_, state)
+                                                          : unit_footprint(ctx, operation_, state));
+    return !what_is_left(ctx, operation_.host(), there).empty();
+  }
+
+  Status mend_first(const Ctx& ctx, LogState& state) {
+    const Ctx mend_ctx = options_.force ? peacefully(ctx) : ctx;
+    HAWSER_TRY(pass_over(ctx, mend(mend_ctx, operation_, state)));
     HAWSER_TRY_ASSIGN(state, operation_.state());
     return ok();
   }
 
-  Status settle_all(const Ctx& ctx, const LogState& state) {
-    HAWSER_TRY(mend(ctx, operation_, state));
+  // Between the flush and the removal nothing may be waited for: somebody could open the volume,
+  // write to it and close it again.
+  Status end_scans(const Ctx& ctx, const LogState& state) {
     HAWSER_TRY_ASSIGN(const std::string boot_id, operation_.host().boot_id());
-    return boot_id == state.boot_id ? finish_scans(ctx, operation_) : ok();
+    if (boot_id != state.boot_id) return ok();
+    return pass_over(ctx, finish_scans(options_.force ? peacefully(ctx) : ctx, operation_));
+  }
+
+  // By force, whatever it could bring goes anyway.
+  Status pass_over(const Ctx& ctx, Status settled) {
+    if (settled || !options_.force || !ctx.check()) return settled;
+    operation_.warn("detach.not_settled", settled.error().message());
+    return ok();
   }
 
   Status secure(const Ctx& ctx, const LogState& state, DetachReport& report) {
     HAWSER_TRY_ASSIGN(const std::string boot_id, operation_.host().boot_id());
     if (boot_id != state.boot_id) return ok();  // There is nothing in this kernel.
-    HAWSER_TRY(blame_or_fail(check_bare_disk(ctx, operation_, state), report));
+    HAWSER_TRY(blame_or_fail(ctx, check_bare_disk(ctx, operation_, state), report));
     HAWSER_TRY_ASSIGN(Subject subject, find_subject(ctx, operation_, state));
     if (!subject.is_there()) return ok();
     if (!options_.force) return make_safe(ctx, operation_, state, subject);
@@ -125,7 +152,7 @@ class Detach {
     if (!subject.map) return ok();
     const Result<PathCheck> expelled =
         expel_changed(ctx, operation_, state, *subject.map, subject.devices, true);
-    return blame_or_fail(expelled ? ok() : expelled.error(), report);
+    return blame_or_fail(ctx, expelled ? ok() : expelled.error(), report);
   }
 
   // Since the flush, and whoever did may have written.
@@ -133,8 +160,9 @@ class Detach {
     return error.code() == Errc::busy && error.outcome() == Outcome::unchanged && !state.is_forced;
   }
 
-  Status blame_or_fail(Status right, DetachReport& report) {
-    if (right || !options_.force || right.error().code() != Errc::data_at_risk) return right;
+  // By force nothing stands in the way, but nothing is written either to what could not be checked.
+  Status blame_or_fail(const Ctx& ctx, Status right, DetachReport& report) {
+    if (right || !options_.force || !ctx.check()) return right;
     take_the_blame(right.error(), report);
     return ok();
   }
@@ -149,6 +177,7 @@ class Detach {
   Result<std::vector<std::string>> go_on_by_force(const Ctx& ctx, LogState& state, Error cause,
                                                   DetachReport& report) {
     take_the_blame(cause, report);
+    HAWSER_TRY_ASSIGN(state, operation_.state());
     Status passed = pass_flush(state, report);
     if (!passed) return std::move(passed).error().with(cause.outcome());
     Result<std::vector<std::string>> left = dismantle(ctx, operation_, state, Removal::by_force);

@@ -41,6 +41,13 @@ constexpr auto kMultipathdBudget = 30s;
 // Whoever was freed by an error table needs a moment to let go; udev's workers are slow under load.
 constexpr auto kLetGoBudget = 10s;
 
+// Each partition has its map open once.
+bool is_open(const Map& map, const std::vector<Map>& partitions) {
+  return map.open_count > static_cast<int>(partitions.size()) ||
+         std::any_of(partitions.begin(), partitions.end(),
+                     [](const Map& partition) { return partition.open_count > 0; });
+}
+
 class TakeDown {
  public:
   TakeDown(Operation& operation, const Look& look, Removal removal)
@@ -141,20 +148,20 @@ class TakeDown {
   Result<bool> remove_tree(const Ctx& ctx, const std::string& uuid) {
     HAWSER_TRY_ASSIGN(const std::optional<Map> map, host().find_map(ctx, uuid));
     if (!map) return false;
-    if (map->is_closing && map->target_type == "error") return false;  // Its openers' now.
+    const bool is_openers = map->is_closing && map->target_type == "error";
+    if (is_openers || closing_.contains(uuid)) return false;
     if (removed_.contains(uuid)) {
       // It may queue for a path that is gone already, with a udev worker stuck on it.
       operation_.tell(Event::Level::info, "map.came_back", "map " + uuid + " came back");
       HAWSER_TRY(host().wipe_map(ctx, uuid));
     } else if (removal_ == Removal::by_force) {
-      HAWSER_TRY(tolerate(host().wipe_map(ctx, uuid)));
+      HAWSER_TRY(tolerate(host().wipe_map(ctx.within(at_most(ctx, kLetGoBudget)), uuid)));
       has_changed_ = true;
     }
     const std::string wwid = uuid.substr(kMapUuidPrefix.size());
     HAWSER_TRY_ASSIGN(const std::vector<Map> partitions, host().partition_maps(ctx, wwid));
-    // Each partition has it open once. Who else has is asked before those are gone.
-    if (has_to_be_closed() && map->open_count > static_cast<int>(partitions.size())) {
-      return Error(Errc::busy, "map " + uuid + " is open");
+    if (has_to_be_closed() && is_open(*map, partitions)) {
+      return Error(Errc::busy, "map " + uuid + " is open");  // Before those are gone.
     }
     for (const Map& partition : partitions)
       HAWSER_TRY(remove_map(ctx, partition.uuid));
@@ -196,8 +203,8 @@ class TakeDown {
     HAWSER_TRY_ASSIGN(const std::optional<Map> map, host().find_map(ctx, uuid));
     if (!map) return ok();
     closing_.insert(uuid);
-    operation_.warn("map.still_open",
-                    gone.error().message() + ": it fails all I/O, and goes when it is closed");
+    const char* what = map->target_type == "error" ? ": it fails all I/O, and" : ": it";
+    operation_.warn("map.still_open", gone.error().message() + what + " goes when it is closed");
     return ok();
   }
 
@@ -274,7 +281,8 @@ std::vector<std::string> what_is_left(const Ctx& ctx, Host& host, const Footprin
     if (map && !*map) continue;
     std::string text = "map " + uuid;
     if (map && (*map)->is_closing) {
-      text += " (fails all I/O, goes when it is closed";
+      text += (*map)->target_type == "error" ? " (fails all I/O, goes" : " (goes";
+      text += " when it is closed";
       const auto openers = host.openers(ctx, "dm-" + std::to_string((*map)->minor));
       if (openers && !openers->empty()) text += " by " + listed(*openers);
       text += ")";

@@ -157,7 +157,8 @@ Status announce_serial_names(const Ctx& ctx, Operation& operation) {
   return ok();
 }
 
-// By force a take-down succeeds with what it could not remove.
+// A take-down succeeds with a map that its openers keep, and by force with whatever it could not
+// remove.
 Status check_gone(const Ctx& ctx, Operation& operation, const Look& look) {
   HAWSER_TRY_ASSIGN(const Footprint there, look(ctx));
   const std::vector<std::string> left = what_is_left(ctx, operation.host(), there);
@@ -299,12 +300,16 @@ Status undo_attach(const Ctx& ctx, Operation& operation, const LogState& state, 
       return there;
     };
     HAWSER_TRY(take_down(ctx, operation, look, removal));
-    Status gone = by_force ? check_gone(ctx, operation, look) : ok();
-    if (gone) HAWSER_TRY(end_steps(operation, state));
+    Status gone = check_gone(ctx, operation, look);
+    if (gone && scanned) HAWSER_TRY(end_steps(operation, state));
     HAWSER_TRY(undo_read_only(ctx, operation, state));
     HAWSER_TRY(undo_on_disk(ctx, operation));
     HAWSER_TRY(release_sessions(ctx, operation, state));
-    return gone ? std::move(scanned) : std::move(gone);
+    HAWSER_TRY(scanned);
+    // With their session go the disks that could not be deleted.
+    if (gone) return ok();
+    HAWSER_TRY(check_gone(ctx, operation, look));
+    return end_steps(operation, state);
   };
   Status undone = undo();
   if (undone) return undone;

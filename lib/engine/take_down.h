@@ -60,8 +60,8 @@ Status undo_on_disk(const Ctx& ctx, Operation& operation);
 // Releases every session of this attachment, side by side.
 Status release_sessions(const Ctx& ctx, Operation& operation, const LogState& state);
 
-// All of it, for an attach that did not commit: afterwards the host is as it was. By force, what is
-// left is an error too, busy, that names it.
+// All of it, for an attach that did not commit: afterwards the host is as it was. What is left is
+// an error, busy, that names it, also by force.
 Status undo_attach(const Ctx& ctx, Operation& operation, const LogState& state,
                    Removal removal = Removal::if_unused);
 

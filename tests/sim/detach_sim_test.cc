@@ -152,67 +152,6 @@ TEST(DetachSimTest, a_map_that_comes_when_its_disk_is_gone_is_waited_for) {
   EXPECT_EQ(world.picture(), before.picture());
 }
 
-// Keeps: D5
-TEST(DetachSimTest, force_cleans_without_a_path_and_one_fault_changes_that_to_nothing_else) {
-  Attached start = attached(sim_world(), sim_spec(2), {.node_record = true});
-  cut_all_paths(start.world);
-  start.world.stuck_nodes = {"dm-0"};
-  const std::string before = start.before.picture();
-  int kept = 0;
-  const int runs = walk(
-      start.world, 1,
-      [&](SimProcess& process, SimWorld& world) {
-        const Result<DetachReport> done =
-            detach(process.ctx(), process.environment(), start.id, {.force = true});
-        if (done && done->leftovers.empty()) {
-          EXPECT_EQ(world.picture(), before);
-          EXPECT_TRUE(done->data_at_risk);
-          EXPECT_FALSE(done->flushed);
-        } else if (!done && done.error().outcome() == Outcome::unchanged) {
-          EXPECT_EQ(world.picture(), start.world.picture()) << done.error().message();
-        }
-      },
-      [&](SimWorld& world, bool) {
-        if (!recover_in_good_weather(world, start.id)) {
-          EXPECT_EQ(world.picture(), before);
-          return;
-        }
-        ++kept;
-        EXPECT_EQ(world.picture(), start.world.picture());
-      });
-  std::printf("%-28s %7d runs, kept in %d\n", "forced", runs, kept);
-  EXPECT_GT(runs, 50);
-  EXPECT_GT(kept, 0);
-  EXPECT_LT(kept, runs);
-}
-
-// Keeps: D5, D9
-TEST(DetachSimTest, force_leaves_a_map_to_whoever_has_it_open_and_recover_ends_it) {
-  Attached start = attached(sim_world(), sim_spec(2), {});
-  SimWorld& world = start.world;
-  world.open_nodes = {"dm-0"};
-  const Result<DetachReport> done = detach_once(world, start.id, {.force = true});
-  ASSERT_TRUE(done) << done.error().message();
-  EXPECT_TRUE(done->data_at_risk);
-  ASSERT_EQ(done->leftovers.size(), 1u);
-  EXPECT_THAT(done->leftovers.front(), testing::HasSubstr("qemu (pid 7)"));
-  EXPECT_TRUE(world.devices.empty());
-  EXPECT_TRUE(world.sessions.empty());
-  EXPECT_TRUE(world.maps.begin()->second.is_closing);
-
-  const Result<RecoverReport> early = recover_once(world);
-  ASSERT_TRUE(early);
-  ASSERT_EQ(early->failed.size(), 1u);
-  EXPECT_THAT(early->failed.front().error.message(), testing::HasSubstr("qemu (pid 7)"));
-
-  world.open_nodes.clear();
-  world.maps.clear();  // The kernel's part, at the last close.
-  const Result<RecoverReport> late = recover_once(world);
-  ASSERT_TRUE(late);
-  EXPECT_TRUE(late->failed.empty());
-  EXPECT_EQ(world.picture(), start.before.picture());
-}
-
 // Keeps: D2
 TEST(DetachSimTest, what_comes_back_is_removed_again) {
   for (const bool is_map : {true, false}) {
@@ -291,146 +230,29 @@ TEST(DetachSimTest, a_node_record_that_was_there_stays) {
   EXPECT_EQ(start.world.picture(), before.picture());
 }
 
-// Dies when the engine tells of `event`.
-template <typename Call>
-void die_at(SimWorld& world, const std::string& event, Call call) {
-  SimProcess dying(world);
-  Environment environment = dying.environment();
-  environment.on_event = [event](const Event& told) {
-    if (told.name == event) throw SimCrash{};
-  };
-  EXPECT_THROW((void)call(dying.ctx(), environment), SimCrash);
-}
-
-// Keeps: D5
-TEST(DetachSimTest, what_a_forced_detach_gave_up_is_said_by_the_one_that_completes_it) {
-  Attached start = attached(sim_world(), sim_spec(2), {});
-  start.world.dead_portals = {"10.0.1.2", "10.0.2.2"};
-  die_at(start.world, "map.remove", [&](const Ctx& ctx, const Environment& environment) {
-    return detach(ctx, environment, start.id, {.force = true});
-  });
-
-  SimProcess process(start.world);
-  const Result<DetachReport> done = detach(process.ctx(), process.environment(), start.id, {});
-
-  ASSERT_TRUE(done) << done.error().message();
-  EXPECT_TRUE(done->was_attached);
-  EXPECT_TRUE(done->data_at_risk);
-  EXPECT_FALSE(done->flushed);
-}
-
-// Keeps: D5
-TEST(DetachSimTest, force_completes_a_detach_under_the_user_of_a_map_that_came_back) {
-  Attached start = attached(sim_world(), sim_spec(2), {});
-  SimWorld& world = start.world;
-  const auto map = *world.maps.begin();
-  die_at(world, "device.remove", [&](const Ctx& ctx, const Environment& environment) {
-    return detach(ctx, environment, start.id, {});
-  });
-  ASSERT_TRUE(world.maps.empty());
-  world.maps.insert(map);
-  world.open_nodes = {"dm-0"};
-  const Result<DetachReport> refused = detach_once(world, start.id);
-  ASSERT_FALSE(refused);
-  EXPECT_EQ(refused.error().code(), Errc::busy);
-  EXPECT_EQ(world.maps.begin()->second.target_type, "multipath") << "it may be written to";
-
-  const Result<DetachReport> done = detach_once(world, start.id, {.force = true});
-  ASSERT_TRUE(done) << done.error().message();
-  EXPECT_TRUE(done->data_at_risk);
-  EXPECT_THAT(done->leftovers, testing::ElementsAre(testing::HasSubstr("qemu (pid 7)")));
-  EXPECT_TRUE(world.devices.empty());
-  EXPECT_TRUE(world.sessions.empty());
-
-  world.open_nodes.clear();
-  world.maps.clear();  // The kernel's part, at the last close.
-  EXPECT_FALSE(recover_in_good_weather(world, start.id));
-  EXPECT_EQ(world.picture(), start.before.picture());
-}
-
-// In the middle of an attach, which has come to nothing.
-std::string die_with_a_map(SimWorld& world) {
-  const std::set<std::string> dead = std::exchange(world.dead_portals, {"10.0.3.2"});
-  die_at(world, "attach.undo", [&](const Ctx& ctx, const Environment& environment) {
-    return attach(ctx, environment, sim_spec(3), {.min_paths = 3});
-  });
-  world.dead_portals = dead;
-  EXPECT_EQ(world.maps.size(), 1u);
-  return attachment_id(sim_spec(3));
-}
-
-// Keeps: D5
-TEST(DetachSimTest, force_undoes_an_attach_whose_map_somebody_is_stuck_on) {
-  const SimWorld before = sim_world();
-  SimWorld world = before;
-  const std::string id = die_with_a_map(world);
-  world.stuck_nodes = {"dm-0"};
-  const Result<DetachReport> refused = detach_once(world, id);
-  ASSERT_FALSE(refused);
-  EXPECT_EQ(refused.error().code(), Errc::busy);
-
-  const Result<DetachReport> done = detach_once(world, id, {.force = true});
-  ASSERT_TRUE(done) << done.error().message();
-  EXPECT_TRUE(done->data_at_risk);
-  EXPECT_EQ(world.picture(), before.picture());
-}
-
-// Keeps: D5
-TEST(DetachSimTest, force_does_not_wait_for_an_attach_to_be_undone_that_cannot_be) {
-  const SimWorld before = sim_world();
-  SimWorld world = before;
-  const std::string id = die_with_a_map(world);
-  world.open_nodes = {"dm-0"};
-  const Result<DetachReport> forced = detach_once(world, id, {.force = true});
-  ASSERT_FALSE(forced);
-  EXPECT_THAT(forced.error().message(), testing::HasSubstr("qemu (pid 7)"));
-  EXPECT_TRUE(world.devices.empty());
-  EXPECT_TRUE(world.sessions.empty());
-  EXPECT_TRUE(world.maps.begin()->second.is_closing);
-
-  world.open_nodes.clear();
-  world.maps.clear();  // The kernel's part, at the last close.
-  EXPECT_FALSE(recover_in_good_weather(world, id));
-  EXPECT_EQ(world.picture(), before.picture());
-}
-
-// Keeps: D5
-TEST(DetachSimTest, force_does_not_wait_for_a_join_to_be_mended_that_cannot_be) {
-  SimWorld before = sim_world();
-  before.dead_portals = {"10.0.2.2"};
-  Attached start = attached(before, sim_spec(2), {});
-  SimWorld& world = start.world;
-  world.dead_portals.clear();
-  world.slow_scans["10.0.2.2"] = 1'000'000;
-  SimProcess joining(world);
-  const Result<Attachment> joined = join(joining.ctx(), joining.environment(), start.id, {});
-  ASSERT_TRUE(!joined || joined->paths.size() == 2);
-  ASSERT_FALSE(world.scans_in_flight.empty());
-  EXPECT_FALSE(detach_once(world, start.id));
-
-  const Result<DetachReport> done = detach_once(world, start.id, {.force = true});
-  ASSERT_TRUE(done) << done.error().message();
-  EXPECT_THAT(done->leftovers, testing::Contains(testing::HasSubstr("a scan under way")));
-  EXPECT_TRUE(world.dirty.empty());
-  EXPECT_TRUE(world.maps.empty());
-  EXPECT_TRUE(world.devices.empty());
-}
-
 // Keeps: D7
 TEST(DetachSimTest, a_detach_that_is_refused_keeps_the_maps_of_partitions) {
-  Attached start = attached(sim_world(), sim_spec(2), {});
-  SimWorld& world = start.world;
-  const std::string uuid = "part1-" + world.maps.begin()->first;
-  world.maps[uuid] = {.name = "part1", .uuid = uuid, .minor = 1};
-  world.opened_after_flush = {"dm-0"};
-  const std::string kept = world.picture();
-  EXPECT_FALSE(detach_once(world, start.id));
-  EXPECT_EQ(world.picture(), kept);
+  for (const std::string opened : {"dm-0", "dm-2"}) {
+    Attached start = attached(sim_world(), sim_spec(2), {});
+    SimWorld& world = start.world;
+    for (const unsigned part : {1u, 2u}) {
+      const std::string name = "part" + std::to_string(part);
+      const std::string uuid = name + "-" + map_uuid_of(wwid_of(sim_identity(kUnit)));
+      world.maps[uuid] = {.name = name, .uuid = uuid, .minor = part};
+    }
+    const std::string kept = world.picture();
+    SimProcess process(world);
+    Environment environment = process.environment();
+    environment.on_event = [&](const Event& event) {
+      if (event.name == "flush.start") world.open_nodes = {opened};
+    };
+    EXPECT_FALSE(detach(process.ctx(), environment, start.id, {}));
+    EXPECT_EQ(world.picture(), kept) << opened;
 
-  world.open_nodes.clear();
-  world.dirty.clear();
-  ASSERT_TRUE(detach_once(world, start.id));
-  EXPECT_EQ(world.picture(), start.before.picture());
+    world.open_nodes.clear();
+    ASSERT_TRUE(detach_once(world, start.id));
+    EXPECT_EQ(world.picture(), start.before.picture());
+  }
 }
 
 // Agents try for days.
