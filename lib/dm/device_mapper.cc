@@ -26,6 +26,9 @@ using Task = CPtr<dm_task, &dm_task_destroy>;
 constexpr const char* kControl = "/dev/mapper/control";
 constexpr const char* kMultipath = "multipath";
 
+// multipathd may load a table between our load and our switch, or right after.
+constexpr int kWipes = 5;
+
 // For the removal of a map that nobody could have opened yet.
 constexpr std::chrono::seconds kUndoBudget{5};
 
@@ -259,19 +262,19 @@ Status DeviceMapper::remove(const Ctx& ctx, const std::string& uuid, WhenOpen wh
 }
 
 Status DeviceMapper::wipe(const Ctx& ctx, const std::string& uuid) const {
-  HAWSER_TRY_ASSIGN(const std::optional<Map> map, find(uuid));
-  if (!map) return ok();
-  Status wiped = change_table(
-      ctx, "wipe",
-      {.uuid = uuid,
-       .sectors = std::max<std::uint64_t>(map->sectors, 1),
-       .type = "error",
-       .is_read_only = map->is_read_only,
-       .event_nr = event_of(kNoFallback | kNoPartitions | kOnlyPathsChanged | kNoPaths)});
-  if (!wiped) return is_absent(wiped) ? ok() : std::move(wiped);
-  HAWSER_TRY_ASSIGN(const std::optional<Map> now, find(uuid));
-  if (!now || now->target_type == "error") return ok();
-  return Error(Errc::busy, "somebody has loaded another table for map " + uuid);
+  for (int i = 0; i < kWipes; ++i) {
+    HAWSER_TRY_ASSIGN(const std::optional<Map> map, find(uuid));
+    if (!map || (i > 0 && map->target_type == "error")) return ok();
+    Status wiped = change_table(
+        ctx, "wipe",
+        {.uuid = uuid,
+         .sectors = std::max<std::uint64_t>(map->sectors, 1),
+         .type = "error",
+         .is_read_only = map->is_read_only,
+         .event_nr = event_of(kNoFallback | kNoPartitions | kOnlyPathsChanged | kNoPaths)});
+    if (!wiped) return is_absent(wiped) ? ok() : std::move(wiped);
+  }
+  return Error(Errc::busy, "somebody keeps loading other tables for map " + uuid);
 }
 
 Status DeviceMapper::message(const Ctx& ctx, const std::string& uuid,

@@ -59,7 +59,7 @@ class DeviceMapper {
                 WhenOpen when_open = WhenOpen::refuse) const;
 
   // Replaces the table by one that fails all I/O, also when that is late. A map that is not there
-  // is success. Errors: busy (somebody has loaded another table just then), io, deadline_exceeded.
+  // is success. Errors: busy (somebody keeps loading other tables), io, deadline_exceeded.
   Status wipe(const Ctx& ctx, const std::string& uuid) const;
 
   // To the target of a map. Errors: not_found, invalid_argument (it does not know the message),

@@ -40,6 +40,7 @@ constexpr auto kMultipathdBudget = 30s;
 
 // Whoever was freed by an error table needs a moment to let go; udev's workers are slow under load.
 constexpr auto kLetGoBudget = 10s;
+constexpr int kWipes = 3;
 
 // Each partition has its map open once.
 bool is_open(const Map& map, const std::vector<Map>& partitions) {
@@ -155,7 +156,7 @@ class TakeDown {
       operation_.tell(Event::Level::info, "map.came_back", "map " + uuid + " came back");
       HAWSER_TRY(host().wipe_map(ctx, uuid));
     } else if (removal_ == Removal::by_force) {
-      HAWSER_TRY(tolerate(host().wipe_map(ctx.within(at_most(ctx, kLetGoBudget)), uuid)));
+      HAWSER_TRY(wipe(ctx, uuid));
       has_changed_ = true;
     }
     const std::string wwid = uuid.substr(kMapUuidPrefix.size());
@@ -196,9 +197,20 @@ class TakeDown {
   Status remove_map(const Ctx& ctx, const std::string& uuid) {
     if (has_to_be_closed()) return host().remove_map_if_closed(ctx, uuid);
     if (removal_ != Removal::by_force) return host().remove_map(ctx, uuid);
-    const Status gone = host().remove_map(ctx.within(at_most(ctx, kLetGoBudget)), uuid);
-    if (gone) return ok();
-    HAWSER_TRY(ctx.check());
+    return remove_by_force(ctx, uuid);
+  }
+
+  // multipathd may load its own table again over the one that fails all I/O; then nobody lets go.
+  Status remove_by_force(const Ctx& ctx, const std::string& uuid) {
+    Status gone;
+    for (int i = 0; i < kWipes; ++i) {
+      gone = host().remove_map(ctx.within(at_most(ctx, kLetGoBudget)), uuid);
+      if (gone) return ok();
+      HAWSER_TRY(ctx.check());
+      HAWSER_TRY_ASSIGN(const std::optional<Map> map, host().find_map(ctx, uuid));
+      if (!map || map->target_type != "multipath") break;
+      HAWSER_TRY(wipe(ctx, uuid));
+    }
     HAWSER_TRY(tolerate(host().remove_map_when_closed(ctx, uuid)));
     HAWSER_TRY_ASSIGN(const std::optional<Map> map, host().find_map(ctx, uuid));
     if (!map) return ok();
@@ -206,6 +218,10 @@ class TakeDown {
     const char* what = map->target_type == "error" ? ": it fails all I/O, and" : ": it";
     operation_.warn("map.still_open", gone.error().message() + what + " goes when it is closed");
     return ok();
+  }
+
+  Status wipe(const Ctx& ctx, const std::string& uuid) {
+    return tolerate(host().wipe_map(ctx.within(at_most(ctx, kLetGoBudget)), uuid));
   }
 
   Result<bool> remove_devices(const Ctx& ctx, const std::vector<ScsiDevice>& devices) {
