@@ -65,7 +65,7 @@ struct DetachOptions {
   /// Clean the host even if data is lost or somebody uses the volume: I/O of whoever does fails
   /// from then on. The report says what was lost and what is left. Whatever can be saved in a third
   /// of the time, 5 s at most, is saved first. What a dead process has begun is completed before:
-  /// by force, too, when it cannot be within half of the time.
+  /// by force, too, when it cannot be within a third of the time, 30 s at most.
   bool force = false;
 };
 
