@@ -41,8 +41,8 @@ class DeviceMapper {
 
   // Loads a table and switches to it. That opens the paths and waits for I/O in flight, so it runs
   // on a worker; a map is not left suspended, and a table that is loaded too late is dropped.
-  // Whoever switches it at the same moment may win, which is no error: look
-  // at what is loaded. Errors: deadline_exceeded (unknown), io.
+  // Whoever switches it at the same moment may win, which is no error: look at what is loaded.
+  // Errors: deadline_exceeded (unknown), io.
   Status reload(const Ctx& ctx, const Map& map, const MapTable& table) const;
 
   // As reload(), with another length: what is in flight is flushed, and udev looks at all of it

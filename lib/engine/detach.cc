@@ -46,6 +46,7 @@ class Detach {
       take_the_blame(recovered.error(), report);
       const Status undone = undo_attach(ctx, operation_, state, Removal::by_force);
       if (undone) return operation_.forget();
+      if (undone.error().code() != Errc::busy) return undone;
       report.leftovers = {undone.error().message()};
       return ok();
     }
@@ -173,7 +174,7 @@ class Detach {
     operation_.warn("detach.forced", "detached by force: " + error.message());
   }
 
-  // Somebody opened it after all.
+  // Somebody opened it after all, or a dead process left what cannot be completed in peace.
   Result<std::vector<std::string>> go_on_by_force(const Ctx& ctx, LogState& state, Error cause,
                                                   DetachReport& report) {
     take_the_blame(cause, report);

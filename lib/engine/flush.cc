@@ -76,7 +76,7 @@ bool is_active(const Map& map, const ScsiDevice& device) {
 // Device-mapper does not take back a path that failed, and without multipathd nobody does.
 Status reinstate(const Ctx& ctx, Operation& operation, const Map& map, const ScsiDevice& device) {
   operation.tell(Event::Level::info, "path.back", device.name + " answers again");
-  return operation.host().reinstate_path(ctx, map.uuid, device.dev);
+  return operation.host().reinstate_path(ctx.within(kProbeBudget), map.uuid, device.dev);
 }
 
 Status prove_device(const Ctx& ctx, Host& host, const LogState& state, const ScsiDevice& device) {
@@ -120,7 +120,7 @@ Status prove_a_path(const Ctx& ctx, Operation& operation, const LogState& state,
       Status proven = prove_path(task_ctx, operation, state, map, device);
       const MutexLock lock(mutex);
       is_proven = is_proven || proven;
-      if (!proven && !cause) cause = std::move(proven).error();
+      if (!proven && !cause) cause = std::move(proven).error().with(Outcome::unchanged);
     });
   }
   for (;;) {

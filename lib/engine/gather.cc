@@ -309,7 +309,9 @@ Status Gatherer::first_good(const Ctx& ctx, const std::vector<LoggedPath>& paths
   auto left = static_cast<std::int64_t>(paths.size());
   for (const LoggedPath& path : paths) {
     HAWSER_TRY(ctx.check());
-    const Ctx path_ctx = ctx.within(ctx.left() / left--);  // One that hangs leaves time for others.
+    // One that hangs leaves time for the others, but no login is cut short for them.
+    const Ctx path_ctx =
+        ctx.within(std::max<std::chrono::nanoseconds>(ctx.left() / left--, plan_.login_timeout));
     take(ctx, unit, {path, bring_up(path_ctx, operation_, path, plan_)});
     if (fatal_) break;
     if (!unit.paths().empty()) return ok();

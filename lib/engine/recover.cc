@@ -5,12 +5,18 @@
 
 #include "base/listed.h"
 #include "engine/access.h"
+#include "engine/budget.h"
 #include "engine/mend.h"
 #include "engine/path.h"
 #include "engine/sessions.h"
 
 namespace hawser {
 namespace {
+
+using namespace std::chrono_literals;
+
+// For scans under way, when a detach by force is completed.
+constexpr auto kScanBudget = 30s;
 
 enum class Recovered { nothing, undone, completed, kept };
 
@@ -146,9 +152,14 @@ Result<std::vector<std::string>> dismantle(const Ctx& ctx, Operation& operation,
   Status scanned;
   Status released;
   if (is_this_boot) {
-    // What a scan under way brings after the devices were deleted would stay.
-    scanned = finish_scans(state.is_forced ? ctx.within(ctx.left() / 2) : ctx, operation);
-    if (!state.is_forced) HAWSER_TRY(scanned);
+    // What a scan under way brings after the devices were deleted would stay. A detach has waited
+    // before its flush, and those that it did not wait for are named.
+    const bool has_waited = removal != Removal::if_unused;
+    scanned = finish_scans(has_waited        ? ctx.within(0s)
+                           : state.is_forced ? ctx.within(at_most(ctx, kScanBudget))
+                                             : ctx,
+                           operation);
+    if (!has_waited && !state.is_forced) HAWSER_TRY(scanned);
     HAWSER_TRY(announce_wwid(operation));
     const Look look = [&](const Ctx& look_ctx) {
       return unit_footprint(look_ctx, operation, state);

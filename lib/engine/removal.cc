@@ -42,6 +42,9 @@ constexpr auto kMultipathdBudget = 30s;
 constexpr auto kLetGoBudget = 10s;
 constexpr int kWipes = 3;
 
+// By force, for a disk whose target is silent: until the kernel gives its session up.
+constexpr auto kDeleteBudget = 60s;
+
 // Each partition has its map open once.
 bool is_open(const Map& map, const std::vector<Map>& partitions) {
   return map.open_count > static_cast<int>(partitions.size()) ||
@@ -149,12 +152,12 @@ class TakeDown {
   Result<bool> remove_tree(const Ctx& ctx, const std::string& uuid) {
     HAWSER_TRY_ASSIGN(const std::optional<Map> map, host().find_map(ctx, uuid));
     if (!map) return false;
-    const bool is_openers = map->is_closing && map->target_type == "error";
-    if (is_openers || closing_.contains(uuid)) return false;
+    const bool is_left = map->target_type == "error" || closing_.contains(uuid);
+    if (map->is_closing && is_left) return false;  // Its openers' now.
     if (removed_.contains(uuid)) {
       // It may queue for a path that is gone already, with a udev worker stuck on it.
       operation_.tell(Event::Level::info, "map.came_back", "map " + uuid + " came back");
-      HAWSER_TRY(host().wipe_map(ctx, uuid));
+      HAWSER_TRY(removal_ == Removal::by_force ? wipe(ctx, uuid) : host().wipe_map(ctx, uuid));
     } else if (removal_ == Removal::by_force) {
       HAWSER_TRY(wipe(ctx, uuid));
       has_changed_ = true;
@@ -211,7 +214,8 @@ class TakeDown {
       if (!map || map->target_type != "multipath") break;
       HAWSER_TRY(wipe(ctx, uuid));
     }
-    HAWSER_TRY(tolerate(host().remove_map_when_closed(ctx, uuid)));
+    const Ctx last_ctx = ctx.within(at_most(ctx, kLetGoBudget));
+    HAWSER_TRY(tolerate(host().remove_map_when_closed(last_ctx, uuid)));
     HAWSER_TRY_ASSIGN(const std::optional<Map> map, host().find_map(ctx, uuid));
     if (!map) return ok();
     closing_.insert(uuid);
@@ -248,7 +252,8 @@ class TakeDown {
   Status remove_device(const Ctx& ctx, const ScsiDevice& device) {
     operation_.tell(Event::Level::info, "device.remove", "removing " + device.name);
     const bool is_bounded = removal_ == Removal::by_force;
-    return host().remove_device(is_bounded ? ctx.within(ctx.left() / 2) : ctx, device);
+    const auto budget = std::min<std::chrono::nanoseconds>(kDeleteBudget, ctx.left() / 2);
+    return host().remove_device(is_bounded ? ctx.within(budget) : ctx, device);
   }
 
   Result<bool> is_known_to_multipathd(const Ctx& ctx) {

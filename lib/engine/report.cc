@@ -57,18 +57,20 @@ PathReport from_log(const LoggedPath& path, const SessionEntry* entry) {
 Status fill_from_kernel(const Ctx& ctx, Host& host, const LoggedPath& path,
                         const std::vector<Session>& sessions, const std::optional<Map>& map,
                         PathReport& report) {
-  const auto session = std::find_if(sessions.begin(), sessions.end(), [&](const Session& s) {
-    return runs_through(s, path.key) && report.sid == s.sid;
-  });
-  if (session == sessions.end()) return ok();
-  HAWSER_TRY_ASSIGN(const std::vector<ScsiDevice> devices, host.devices(ctx, session->sid));
+  if (!report.sid) return ok();
+  const auto session = std::find_if(sessions.begin(), sessions.end(),
+                                    [&](const Session& s) { return s.sid == *report.sid; });
+  const bool is_read = session != sessions.end();
+  if (is_read && !runs_through(*session, path.key)) return ok();
+  HAWSER_TRY_ASSIGN(const std::vector<ScsiDevice> devices, host.devices(ctx, *report.sid));
   const auto device = std::find_if(devices.begin(), devices.end(), [&](const ScsiDevice& d) {
     return d.hctl.lun == path.kernel_lun;
   });
   if (device == devices.end()) return ok();
   report.hctl = to_string(device->hctl);
   report.device = device->name;
-  report.state = path_state(*session, *device, map);
+  // One that iscsid is taking over cannot be read, but has its disks.
+  report.state = is_read ? path_state(*session, *device, map) : "blocked";
   return ok();
 }
 

@@ -320,7 +320,7 @@ bool is_own(const LogState& state, const ScsiDevice& device) {
 // find nothing of ours there.
 Status check_done_with(const LogState& state, std::uint32_t sid,
                        const std::vector<ScsiDevice>& devices) {
-  const std::string session = " session " + std::to_string(sid) + ", which others use";
+  const std::string session = " session " + std::to_string(sid) + ", which stays";
   if (is_scanning(state, sid)) return Error(Errc::busy, "a scan is under way on" + session);
   for (const ScsiDevice& device : devices) {
     if (is_own(state, device)) return Error(Errc::busy, device.name + " is still on" + session);
@@ -372,6 +372,8 @@ Result<Verdict> judge(const Ctx& ctx, Operation& operation, const SessionEntry& 
   }
   const std::string others = others_on(state, session->sid, devices, units);
   if (others.empty()) return Verdict::log_out;
+  // What an undo could not delete may go later, and the session with it.
+  if (state.phase == Phase::attaching) HAWSER_TRY(check_done_with(state, session->sid, devices));
   operation.warn("logout.in_use", "session " + std::to_string(session->sid) + " (" +
                                       to_string(entry.key) + ") stays: it has " + others +
                                       " besides");

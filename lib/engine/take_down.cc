@@ -6,6 +6,7 @@
 
 #include "base/listed.h"
 #include "engine/access.h"
+#include "engine/budget.h"
 #include "engine/map_paths.h"
 #include "engine/node_records.h"
 #include "engine/other_logs.h"
@@ -16,6 +17,11 @@
 
 namespace hawser {
 namespace {
+
+using namespace std::chrono_literals;
+
+// For scans under way, when an undo goes on by force.
+constexpr auto kScanBudget = 30s;
 
 void add_unique(std::vector<std::string>& list, std::string value) {
   if (std::find(list.begin(), list.end(), value) == list.end()) list.push_back(std::move(value));
@@ -56,6 +62,11 @@ Status add_logged(const Ctx& ctx, Host& host, const LogState& state, std::vector
     if (is_known) continue;
     HAWSER_TRY_ASSIGN(const std::vector<ScsiDevice> devices, host.devices(ctx, *entry.sid));
     if (devices.empty()) continue;
+    // One that can be read now may have the number by chance.
+    HAWSER_TRY_ASSIGN(const std::vector<Session> read, host.sessions(ctx));
+    const auto now = std::find_if(read.begin(), read.end(),
+                                  [&](const Session& s) { return s.sid == *entry.sid; });
+    if (now != read.end() && !runs_through(*now, entry.key)) continue;
     all.push_back({.sid = *entry.sid,
                    .target = entry.key.target,
                    .address = entry.key.address,
@@ -289,7 +300,8 @@ Status release_sessions(const Ctx& ctx, Operation& operation, const LogState& st
 Status undo_attach(const Ctx& ctx, Operation& operation, const LogState& state, Removal removal) {
   const bool by_force = removal == Removal::by_force;
   const auto undo = [&]() -> Status {
-    Status scanned = finish_scans(by_force ? ctx.within(ctx.left() / 2) : ctx, operation);
+    Status scanned =
+        finish_scans(by_force ? ctx.within(at_most(ctx, kScanBudget)) : ctx, operation);
     if (!by_force) HAWSER_TRY(scanned);
     HAWSER_TRY_ASSIGN(const Footprint footprint, own_footprint(ctx, operation, state));
     for (const std::string& uuid : footprint.shared_map_uuids)
@@ -305,11 +317,10 @@ Status undo_attach(const Ctx& ctx, Operation& operation, const LogState& state, 
     HAWSER_TRY(undo_read_only(ctx, operation, state));
     HAWSER_TRY(undo_on_disk(ctx, operation));
     HAWSER_TRY(release_sessions(ctx, operation, state));
-    HAWSER_TRY(scanned);
-    // With their session go the disks that could not be deleted.
-    if (gone) return ok();
-    HAWSER_TRY(check_gone(ctx, operation, look));
-    return end_steps(operation, state);
+    if (!scanned) {
+      return Error(Errc::busy, "left behind: a scan under way: " + scanned.error().message());
+    }
+    return gone;
   };
   Status undone = undo();
   if (undone) return undone;

@@ -28,6 +28,10 @@ constexpr auto kLookInterval = 100ms;
 // A map that multipathd has just made is open for as long as udev probes it.
 constexpr auto kReleaseBudget = 20s;
 
+bool is_left_behind(const Error& load) {
+  return load.code() == Errc::deadline_exceeded && load.outcome() == Outcome::unknown;
+}
+
 bool contains(const std::vector<std::string>& list, const std::string& value) {
   return std::find(list.begin(), list.end(), value) != list.end();
 }
@@ -257,15 +261,17 @@ Status Unit::add_to_map(const Ctx& ctx, const Path& path) {
   if (hung_) return check_in_map(ctx, path);
   Status added = has_map_ ? grow_map(ctx, path) : create_map(ctx, path);
   if (added) return ok();
-  if (added.error().code() == Errc::deadline_exceeded && ctx.check()) hung_ = added.error();
+  if (is_left_behind(added.error()) && ctx.check()) hung_ = added.error();
   return std::move(added).error().with(Stage::map).with("map " + map_uuid());
 }
 
 // The kernel loads no other table for the map until the one that hangs is done.
-Status Unit::check_in_map(const Ctx& ctx, const Path& path) const {
+Status Unit::check_in_map(const Ctx& ctx, const Path& path) {
+  if (!has_map_) return *hung_;
   HAWSER_TRY_ASSIGN(const std::optional<Map> map, operation_.host().find_map(ctx, map_uuid()));
-  if (map && map->has_path(path.device.dev)) return ok();
-  return *hung_;
+  if (!map || !map->has_path(path.device.dev)) return *hung_;
+  const Result<bool> checked = check_members(ctx, *map, path);
+  return checked ? ok() : checked.error();
 }
 
 Status Unit::create_map(const Ctx& ctx, const Path& path) {
@@ -288,8 +294,8 @@ Status Unit::create_map(const Ctx& ctx, const Path& path) {
   if (!made && made.error().code() != Errc::already_exists) {
     // It may be there all the same, and the next path may show another unit. One that is being
     // loaded cannot be removed.
-    const bool is_hung = made.error().code() == Errc::deadline_exceeded;
-    if (!before && !is_hung && host.remove_map(ctx, map_uuid())) {
+    const bool can_go = !before && !is_left_behind(made.error());
+    if (can_go && host.remove_map(ctx.within(kReleaseBudget), map_uuid())) {
       operation_.undone(step::kMap, *std::exchange(map_step_, std::nullopt));
     }
     return made;

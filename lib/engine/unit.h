@@ -59,7 +59,7 @@ class Unit {
   Status forget_wwid(const Ctx& ctx);
   Status refuse_map(const Ctx& ctx, const std::string& why);
   Status add_to_map(const Ctx& ctx, const Path& path);
-  Status check_in_map(const Ctx& ctx, const Path& path) const;
+  Status check_in_map(const Ctx& ctx, const Path& path);
   Status create_map(const Ctx& ctx, const Path& path);
   Status grow_map(const Ctx& ctx, const Path& path);
   Result<bool> check_members(const Ctx& ctx, const Map& map, const Path& path);

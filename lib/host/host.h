@@ -204,6 +204,7 @@ class Host {
   virtual Status remove_map_when_closed(const Ctx& ctx, const std::string& uuid) = 0;
 
   // Replaces the table by one that fails all I/O: frees whoever is stuck, loses what was queued.
+  // Errors: busy (somebody keeps loading other tables); deadline_exceeded, unknown.
   virtual Status wipe_map(const Ctx& ctx, const std::string& uuid) = 0;
 
   virtual Status reinstate_path(const Ctx& ctx, const std::string& uuid, const DevT& dev) = 0;

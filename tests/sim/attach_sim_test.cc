@@ -441,6 +441,23 @@ TEST(AttachSimTest, what_is_attached_is_not_handed_out_otherwise_than_it_is_aske
   }
 }
 
+// Keeps: A1
+TEST(AttachSimTest, a_volume_whose_session_iscsid_is_taking_over_is_attached_already) {
+  SimWorld world = sim_world();
+  const AttachOptions options{.multipath = Multipath::off};
+  attach_in_good_weather(world, sim_spec(1), options);
+  const std::string kept = world.picture();
+  world.orphans = {1};
+  world.orphans_end_ms = world.uptime_ms + 100'000;
+  world.dirty = {kUnit};
+
+  const Result<Attachment> again = attach_once(world, sim_spec(1), options);
+
+  ASSERT_TRUE(again) << again.error().message();
+  EXPECT_TRUE(again->already_attached);
+  EXPECT_EQ(world.picture(), kept);
+}
+
 // Keeps: A7
 TEST(AttachSimTest, a_disk_that_does_not_open_costs_its_path_and_no_other) {
   SimWorld world = sim_world();

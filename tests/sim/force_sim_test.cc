@@ -247,7 +247,8 @@ TEST(ForceSimTest, does_not_wait_for_a_join_to_be_mended_that_cannot_be) {
 
   const Result<DetachReport> done = detach_once(world, start.id, {.force = true});
   ASSERT_TRUE(done) << done.error().message();
-  EXPECT_THAT(done->leftovers, testing::Contains(testing::HasSubstr("a scan under way")));
+  EXPECT_THAT(done->leftovers, testing::ElementsAre(testing::HasSubstr("a scan under way")));
+  EXPECT_FALSE(done->data_at_risk);
   EXPECT_TRUE(world.dirty.empty());
   EXPECT_TRUE(world.maps.empty());
   EXPECT_TRUE(world.devices.empty());

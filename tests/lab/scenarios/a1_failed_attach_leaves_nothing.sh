@@ -43,8 +43,12 @@ interrupted TERM has_log --multipath off --login-timeout 3 $swapped
 check "off, SIGTERM during the first login: nothing is left" nothing_left
 interrupted INT has_device --multipath off --login-timeout 2 $swapped
 check "off, SIGINT with a device: nothing is left" nothing_left
-expect_exit 4 hawser attach --json --multipath off --timeout 4 --login-timeout 2 --login-tries 9 $swapped
+retried="--multipath off --discovery off --login-timeout 2 --login-tries 9"
+expect_exit 4 hawser attach --json --timeout 4 $retried --target "$TARGET" --lun 1 --portal 10.0.2.2
 check "off, the deadline: nothing is left" nothing_left
+expect_exit 0 hawser attach --json --timeout 20 $retried $swapped
+expect_exit 0 hawser detach --json "$(field .id)"
+check "off, the second portal has had half of the time: nothing is left" nothing_left
 portal_up 2
 
 # With udev asleep the last wait is the one for the map's link.
