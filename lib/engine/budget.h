@@ -17,4 +17,7 @@ inline std::chrono::nanoseconds at_most(const Ctx& ctx, std::chrono::nanoseconds
   return std::min<std::chrono::nanoseconds>(budget, ctx.left() / 3);
 }
 
+// By force, what is under way, or was begun by a dead process, may end by itself for so long.
+inline Ctx peacefully(const Ctx& ctx) { return ctx.within(at_most(ctx, std::chrono::seconds(30))); }
+
 }  // namespace hawser

@@ -21,9 +21,6 @@ using namespace std::chrono_literals;
 // most of the time is for cleaning up.
 constexpr auto kForcedFlushBudget = 5s;
 
-// And for ending in peace what a dead process has begun, or what is under way.
-constexpr auto kPeaceBudget = 30s;
-
 // For saying what is left when the deadline has passed.
 constexpr auto kLookBudget = 2s;
 
@@ -86,8 +83,6 @@ class Detach {
   }
 
  private:
-  static Ctx peacefully(const Ctx& ctx) { return ctx.within(at_most(ctx, kPeaceBudget)); }
-
   // Whether this kernel has anything that force could take away. What could be saved yet is not
   // taken.
   Result<bool> is_there(const Ctx& ctx, LogState& state) {

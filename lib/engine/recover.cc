@@ -15,9 +15,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// For scans under way, when a detach by force is completed.
-constexpr auto kScanBudget = 30s;
-
 enum class Recovered { nothing, undone, completed, kept };
 
 // After a reboot only what is on disk is left.
@@ -156,7 +153,7 @@ Result<std::vector<std::string>> dismantle(const Ctx& ctx, Operation& operation,
     // before its flush, and those that it did not wait for are named.
     const bool has_waited = removal != Removal::if_unused;
     scanned = finish_scans(has_waited        ? ctx.within(0s)
-                           : state.is_forced ? ctx.within(at_most(ctx, kScanBudget))
+                           : state.is_forced ? peacefully(ctx)
                                              : ctx,
                            operation);
     if (!has_waited && !state.is_forced) HAWSER_TRY(scanned);

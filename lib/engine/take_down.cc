@@ -18,11 +18,6 @@
 namespace hawser {
 namespace {
 
-using namespace std::chrono_literals;
-
-// For scans under way, when an undo goes on by force.
-constexpr auto kScanBudget = 30s;
-
 void add_unique(std::vector<std::string>& list, std::string value) {
   if (std::find(list.begin(), list.end(), value) == list.end()) list.push_back(std::move(value));
 }
@@ -300,8 +295,7 @@ Status release_sessions(const Ctx& ctx, Operation& operation, const LogState& st
 Status undo_attach(const Ctx& ctx, Operation& operation, const LogState& state, Removal removal) {
   const bool by_force = removal == Removal::by_force;
   const auto undo = [&]() -> Status {
-    Status scanned =
-        finish_scans(by_force ? ctx.within(at_most(ctx, kScanBudget)) : ctx, operation);
+    Status scanned = finish_scans(by_force ? peacefully(ctx) : ctx, operation);
     if (!by_force) HAWSER_TRY(scanned);
     HAWSER_TRY_ASSIGN(const Footprint footprint, own_footprint(ctx, operation, state));
     for (const std::string& uuid : footprint.shared_map_uuids)
