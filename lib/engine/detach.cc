@@ -21,6 +21,9 @@ using namespace std::chrono_literals;
 // most of the time is for cleaning up.
 constexpr auto kForcedFlushBudget = 5s;
 
+// By force, a removal that anybody can hold up is tried for that long, or half of the time.
+constexpr auto kUnforcedBudget = 2min;
+
 // For saying what is left when the deadline has passed.
 constexpr auto kLookBudget = 2s;
 
@@ -67,8 +70,9 @@ class Detach {
       Status passed = pass_flush(state, report);
       if (!passed) return std::move(passed).error().with(Outcome::unknown);
       const bool is_tried_first = options_.force && !state.is_forced;
-      left = dismantle(is_tried_first ? ctx.within(ctx.left() / 2) : ctx, operation_, state,
-                       Removal::if_closed);
+      const auto half = std::min<std::chrono::nanoseconds>(kUnforcedBudget, ctx.left() / 2);
+      left =
+          dismantle(is_tried_first ? ctx.within(half) : ctx, operation_, state, Removal::if_closed);
     } while (!left && is_opened(left.error(), state));
     const bool goes_on = !left && options_.force && !state.is_forced && ctx.check();
     if (goes_on && !operation_.is_forgotten()) {

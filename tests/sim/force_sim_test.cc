@@ -254,5 +254,22 @@ TEST(ForceSimTest, does_not_wait_for_a_join_to_be_mended_that_cannot_be) {
   EXPECT_TRUE(world.devices.empty());
 }
 
+// The command has a deadline, a caller of the library may have none.
+// Keeps: D5
+TEST(ForceSimTest, gives_a_disk_up_that_cannot_be_deleted_also_without_a_deadline) {
+  Attached start = attached(sim_world(), sim_spec(2), {});
+  SimWorld& world = start.world;
+  world.undeletable = {world.devices.begin()->first};
+  SimProcess process(world);
+  const Ctx ctx{.clock = world.clock};
+  const TimePoint began = world.clock.now();
+  const Result<DetachReport> done = detach(ctx, process.environment(), start.id, {.force = true});
+  ASSERT_TRUE(done) << done.error().message();
+  EXPECT_TRUE(world.dirty.empty());
+  EXPECT_TRUE(world.maps.empty());
+  EXPECT_TRUE(world.devices.empty());  // The logout took it.
+  EXPECT_LT(world.clock.now() - began, 10min);
+}
+
 }  // namespace
 }  // namespace hawser

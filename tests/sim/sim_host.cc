@@ -399,6 +399,10 @@ Result<std::vector<std::string>> SimHost::claims(const Ctx& ctx, const ScsiDevic
 
 Status SimHost::remove_device(const Ctx& ctx, const ScsiDevice& device) {
   HAWSER_TRY(enter(ctx));
+  if (world_.undeletable.contains(device.name)) {
+    wait_for_ever(ctx);
+    return Error(Errc::deadline_exceeded, "deleting " + device.name).with(Outcome::unknown);
+  }
   return change([&]() -> Status {
     world_.devices.erase(device.name);
     return ok();
