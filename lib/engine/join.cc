@@ -200,6 +200,9 @@ Status Joiner::verify(const Ctx& ctx, const Map& map, Path& path) {
     if (path.is_silent) {                 // It answers by now.
       HAWSER_TRY(examine(ctx, operation_.host(), path));
       same = compare(map, path.device);
+      if (same && path.is_silent) {
+        return Error(Errc::unavailable, path.device.name + " " + path.doubt).with(Stage::scan);
+      }
     }
   }
   if (same && path.doubt.empty()) return ok();

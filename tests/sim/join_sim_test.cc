@@ -337,5 +337,23 @@ TEST(JoinSimTest, a_disk_that_answers_again_when_it_has_been_looked_at_is_not_de
   EXPECT_FALSE(joined->degraded);
 }
 
+// It is the right one whatever it answers, and when.
+// Keeps: R2
+TEST(JoinSimTest, two_faults_with_a_path_that_failed_delete_no_disk) {
+  const Degraded start = with_a_failed_path();
+  const int runs = walk(
+      start.world, 2,
+      [&](SimProcess& process, SimWorld&) {
+        Environment environment = process.environment();
+        environment.on_event = [](const Event& event) { EXPECT_NE(event.name, "device.purge"); };
+        (void)join(process.ctx(), environment, id_of(start), {});
+      },
+      [&](SimWorld& world, bool) {
+        detach_in_good_weather(world, id_of(start));
+        EXPECT_EQ(world.picture(), start.before.picture());
+      });
+  EXPECT_GT(runs, 500);
+}
+
 }  // namespace
 }  // namespace hawser
