@@ -12,6 +12,7 @@
 #include "engine/plan.h"
 #include "engine/recover.h"
 #include "engine/report.h"
+#include "engine/rivals.h"
 #include "engine/take_down.h"
 #include "engine/unit.h"
 #include "model/path_count.h"
@@ -89,6 +90,7 @@ class Attach {
     if (options_.min_paths > paths_.size()) {
       return too_few(Errc::unavailable, options_.min_paths, paths_.size()).with(Stage::discover);
     }
+    HAWSER_TRY(hold_places(ctx, operation_, paths_));
     LogState start;
     HAWSER_TRY_ASSIGN(start.boot_id, operation_.host().boot_id());
     start.volume_id = spec_.volume_id;

@@ -150,6 +150,12 @@ Result<Operation::SharedLock> Operation::lock_shared(const Ctx& ctx, std::string
   return SharedLock{.name = std::move(name), .lock = std::move(lock)};
 }
 
+Status Operation::hold_shared(const Ctx& ctx, std::string name) {
+  HAWSER_TRY_ASSIGN(SharedLock lock, lock_shared(ctx, std::move(name)));
+  keep(std::move(lock));
+  return ok();
+}
+
 Result<std::uint32_t> Operation::claim(std::string_view step, Fields fields, SharedLock& lock) {
   Result<std::uint32_t> number = intent(step, std::move(fields));
   if (!number) keep(std::move(lock));

@@ -61,6 +61,8 @@ class Operation {
   };
   // Errors: those of Journal::lock().
   Result<SharedLock> lock_shared(const Ctx& ctx, std::string name);
+  // The same, until this operation has ended.
+  Status hold_shared(const Ctx& ctx, std::string name);
   // As intent(), of its use; and as undone(). Others take us for a user of it in between. Where it
   // is not known what they read the lock is kept: nobody else decides before this operation has
   // ended, and its log is gone or has been left for a recovery.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 #include <utility>
 
 #include "engine/other_logs.h"
@@ -43,6 +44,15 @@ Result<std::vector<ScsiDevice>> strangers_in(const Ctx& ctx, Host& host, const M
     if (device) strangers.push_back(*std::move(device));
   }
   return strangers;
+}
+
+Status hold_places(const Ctx& ctx, Operation& operation, const std::vector<LoggedPath>& paths) {
+  std::set<std::string> names;  // In one order for all, so that nobody waits in a circle.
+  for (const LoggedPath& path : paths)
+    names.insert("unit " + path.spec.target + " " + std::to_string(path.kernel_lun));
+  for (const std::string& name : names)
+    HAWSER_TRY(operation.hold_shared(ctx, name));
+  return ok();
 }
 
 Status check_no_rival(const Ctx& ctx, Operation& operation, const std::string& wwid,

@@ -18,6 +18,9 @@
 namespace hawser {
 namespace {
 
+// Another attach there takes its time; a later recovery finds what is to be undone as well.
+constexpr std::chrono::seconds kPlacesBudget{30};
+
 void add_unique(std::vector<std::string>& list, std::string value) {
   if (std::find(list.begin(), list.end(), value) == list.end()) list.push_back(std::move(value));
 }
@@ -295,6 +298,7 @@ Status release_sessions(const Ctx& ctx, Operation& operation, const LogState& st
 Status undo_attach(const Ctx& ctx, Operation& operation, const LogState& state, Removal removal) {
   const bool by_force = removal == Removal::by_force;
   const auto undo = [&]() -> Status {
+    HAWSER_TRY(hold_places(ctx.within(at_most(ctx, kPlacesBudget)), operation, state.paths));
     Status scanned = finish_scans(by_force ? peacefully(ctx) : ctx, operation);
     if (!by_force) HAWSER_TRY(scanned);
     HAWSER_TRY_ASSIGN(const Footprint footprint, own_footprint(ctx, operation, state));
