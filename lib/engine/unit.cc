@@ -312,8 +312,11 @@ Status Unit::grow_map(const Ctx& ctx, const Path& path) {
   for (int i = 0; i < kGrowTries; ++i) {
     HAWSER_TRY_ASSIGN(const std::optional<Map> map, host.find_map(ctx, map_uuid()));
     if (!map) return Error(Errc::busy, "somebody removed it while it was being built");
-    if (map->sectors != path.device.sectors && !map->paths.empty()) {
-      return mismatch(path, "its size differs from that of the map that is there");
+    const bool has_table = map->sectors != 0;  // Else somebody is making it just now.
+    if (has_table && map->sectors != path.device.sectors) {
+      return mismatch(path, "has " + std::to_string(path.device.sectors) + " sectors, but map " +
+                                map->name + ", which is there, has " +
+                                std::to_string(map->sectors));
     }
     HAWSER_TRY_ASSIGN(const bool has_others, check_members(ctx, *map, path));
     if (map->has_path(path.device.dev)) return ok();
@@ -322,7 +325,8 @@ Status Unit::grow_map(const Ctx& ctx, const Path& path) {
     const bool is_worth_keeping = map->target_type == "multipath" && has_others;
     const MapTable table =
         is_worth_keeping ? with_path(map->table, path.device.dev) : simple_table({path.device.dev});
-    HAWSER_TRY(reload_map(ctx, host, *map, table));
+    HAWSER_TRY(has_table ? reload_map(ctx, host, *map, table)
+                         : host.resize_map(ctx, *map, table, path.device.sectors));
   }
   return Error(Errc::busy, "somebody keeps taking " + path.device.name + " out of it");
 }

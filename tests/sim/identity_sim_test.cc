@@ -184,6 +184,34 @@ TEST(IdentitySimTest, a_map_over_other_portals_of_the_volume_is_joined) {
   EXPECT_EQ(world.maps.begin()->second.paths.size(), 2u);
 }
 
+// multipathd makes a map first, and gives it a table then.
+// Keeps: A5
+TEST(IdentitySimTest, a_map_without_a_table_gets_one_of_the_size_of_the_disk) {
+  SimWorld world = sim_world();
+  map_foreign(world, kUnit, {});
+  Map& map = world.maps.begin()->second;
+  map = {.name = map.name, .uuid = map.uuid};
+  const Result<Attachment> made = attach_once(world, sim_spec(2));
+  ASSERT_TRUE(made) << made.error().message();
+  EXPECT_EQ(map.sectors, world.sectors_of(kUnit));
+  EXPECT_EQ(map.paths.size(), 2u);
+}
+
+// Its user would lack the rest of the volume, or get errors there.
+// Keeps: A6
+TEST(IdentitySimTest, a_map_without_paths_of_another_size_is_not_handed_out) {
+  SimWorld world = sim_world();
+  map_foreign(world, kUnit, {});
+  Map& map = world.maps.begin()->second;
+  map.sectors = 1024;
+  map.table = {};
+  map.paths.clear();
+  const Result<Attachment> made = attach_once(world, sim_spec(1));
+  ASSERT_FALSE(made);
+  EXPECT_EQ(made.error().code(), Errc::identity_mismatch) << made.error().message();
+  EXPECT_EQ(world.picture(), sim_world().picture());  // Nobody had it open.
+}
+
 // Keeps: A9
 TEST(IdentitySimTest, no_other_lun_of_the_target_appears) {
   SimWorld world = two_targets("stranger");

@@ -138,6 +138,7 @@ Status SimHost::resize_map(const Ctx& ctx, const Map& map, const MapTable& table
           }
         }
       }
+      loaded->second.target_type = "multipath";
       loaded->second.table = table;
       loaded->second.paths = all_active(table);
       loaded->second.sectors = sectors;
