@@ -58,7 +58,9 @@ class Resize {
   Status take_out(const Ctx& ctx, std::uint64_t sectors);
   Status switch_map(const Ctx& ctx, std::uint64_t sectors);
   Status load(const Ctx& ctx, const Map& map, std::uint64_t sectors);
+  bool is_good(const DevT& dev) const;
   std::vector<DevT> left_out(const Map& map) const;
+  Status ensure_usable(const Ctx& ctx, const Map& map);
   Result<ResizeReport> describe(const Ctx& ctx, std::uint64_t sectors);
 
   Host& host() const { return operation_.host(); }
@@ -212,19 +214,40 @@ Status Resize::take_out(const Ctx& ctx, std::uint64_t sectors) {
   return Error(Errc::busy, "somebody removed map " + uuid_).with(Stage::map);
 }
 
+bool Resize::is_good(const DevT& dev) const {
+  return std::any_of(members_.begin(), members_.end(),
+                     [&](const Member& member) { return member.now && member.now->dev == dev; });
+}
+
 std::vector<DevT> Resize::left_out(const Map& map) const {
   std::vector<DevT> out;
   for (const MapPathStatus& path : map.paths) {
-    const bool is_good = std::any_of(members_.begin(), members_.end(), [&](const Member& member) {
-      return member.now && member.now->dev == path.dev;
-    });
-    if (!is_good) out.push_back(path.dev);
+    if (!is_good(path.dev)) out.push_back(path.dev);
   }
   return out;
 }
 
+// What is queued fails when the map is flushed, unless it has a path by which it goes; that a disk
+// answers does not say that its path is one. Source: multipath_presuspend() in Linux
+// drivers/md/dm-mpath.c.
+Status Resize::ensure_usable(const Ctx& ctx, const Map& map) {
+  const MapPathStatus* failed = nullptr;
+  for (const MapPathStatus& path : map.paths) {
+    if (!is_good(path.dev)) continue;
+    if (path.is_active) return ok();
+    failed = &path;
+  }
+  if (failed == nullptr) {
+    return Error(Errc::unavailable, "no path of map " + uuid_ +
+                                        " answers, and none that does is in it: join them first")
+        .with(Stage::map);
+  }
+  return host().reinstate_path(ctx.within(kPathBudget), uuid_, failed->dev);
+}
+
 // The kernel takes no table that one of its paths is too small for.
 Status Resize::load(const Ctx& ctx, const Map& map, std::uint64_t sectors) {
+  HAWSER_TRY(ensure_usable(ctx, map));
   HAWSER_TRY_ASSIGN(const std::uint32_t number,
                     operation_.intent(step::kResize, {{"uuid", uuid_},
                                                       {"old_sectors", std::to_string(map.sectors)},

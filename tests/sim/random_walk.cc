@@ -435,8 +435,14 @@ class Run {
     return std::nullopt;
   }
 
+  bool is_any_suspended() {
+    return std::any_of(world().maps.begin(), world().maps.end(),
+                       [](const auto& map) { return map.second.is_suspended; });
+  }
+
   std::optional<Error> do_resize(Worker& worker, const Ctx& ctx, const Before& before) {
     const SimVolume& volume = *worker.volume;
+    const bool was_suspended = is_any_suspended();  // By one that is dead.
     const Result<ResizeReport> done =
         resize(ctx, environment(worker), volume.id, {.allow_shrink = worker.what == What::shrink});
     const LogState state = state_of(world(), volume.id);
@@ -444,8 +450,9 @@ class Run {
     const bool is_there = state.is_multipath && map != world().maps.end();
     if (!done) {
       const bool is_unknown = done.error().outcome() == Outcome::unknown;
-      findings_.expect(is_unknown || !is_there || !map->second.is_suspended || !worker.is_alone,
-                       "a resize left the map suspended");
+      findings_.expect(
+          is_unknown || !is_there || !map->second.is_suspended || was_suspended || !worker.is_alone,
+          "a resize left the map suspended");
       if (worker.is_alone && !is_unknown) expect_kept(before, state, "a failed resize");
       return done.error();
     }

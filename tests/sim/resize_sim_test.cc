@@ -168,6 +168,39 @@ TEST(ResizeSimTest, without_a_path_that_answers_nothing_is_changed) {
   EXPECT_EQ(only_map(world).paths.size(), 2u);
 }
 
+// multipathd has not seen yet that they are back, or is not there.
+// Keeps: R1
+TEST(ResizeSimTest, what_is_queued_for_paths_that_are_back_is_not_lost) {
+  SimWorld world = attached_then_grown(2);
+  world.runs_multipathd = false;
+  for (MapPathStatus& path : world.maps.begin()->second.paths)
+    path.is_active = false;
+  world.dirty = {kUnit};
+  const Result<ResizeReport> done = resize_in_good_weather(world, 2);
+  ASSERT_TRUE(done) << done.error().message();
+  EXPECT_EQ(only_map(world).sectors, kNew);
+  EXPECT_TRUE(world.lost.empty());
+  EXPECT_TRUE(world.dirty.contains(kUnit));
+}
+
+// Keeps: R1
+TEST(ResizeSimTest, no_map_is_left_without_a_path) {
+  SimWorld world = attached_then_grown(2);
+  Map& map = world.maps.begin()->second;
+  map.table = without_paths(map.table, {map.paths.back().dev});
+  const DevT in = map.paths.front().dev;
+  map.paths.pop_back();
+  const auto device = std::find_if(world.devices.begin(), world.devices.end(),
+                                   [&](const auto& one) { return one.second.dev == in; });
+  world.dead_portals = {world.sessions.at(device->second.sid).address};
+  const Result<ResizeReport> done = resize_in_good_weather(world, 2);
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().code(), Errc::unavailable);
+  EXPECT_EQ(done.error().outcome(), Outcome::unchanged);
+  EXPECT_EQ(only_map(world).paths.size(), 1u);
+  EXPECT_EQ(only_map(world).sectors, kOld);
+}
+
 TEST(ResizeSimTest, a_unit_that_is_another_one_now_is_not_taken_for_the_volume) {
   SimWorld world = attached_then_grown(2);
   world.targets[kTarget][1] = "stranger";

@@ -115,6 +115,7 @@ class SimHost final : public Host {
   void bring_back();
   bool is_logged_in(std::uint32_t sid) const;
   Status wait_for_scan(const Ctx& ctx, const Session& session, std::uint32_t lun);
+  void lose_what_is_queued(const Map& map);
   Status open_paths(const std::vector<MapPathStatus>& paths, const Map* loaded) const;
   Status check_loads(const Ctx& ctx, const std::string& uuid, const MapTable& table);
   bool is_open(const std::string& node) const;

@@ -122,6 +122,17 @@ Status SimHost::reload_map(const Ctx& ctx, const Map& map, const MapTable& table
   });
 }
 
+// A flush does not wait for a path, but fails what waits for one.
+void SimHost::lose_what_is_queued(const Map& map) {
+  const bool has_way = std::any_of(map.paths.begin(), map.paths.end(),
+                                   [](const MapPathStatus& path) { return path.is_active; });
+  if (has_way) return;
+  for (const auto& [name, device] : world_.devices) {
+    const std::string unit = world_.unit_behind(device);
+    if (map.has_path(device.dev) && world_.dirty.erase(unit) > 0) world_.lost.insert(unit);
+  }
+}
+
 // A crash in the middle leaves the map suspended; the kernel takes no table that a path is too
 // small for.
 Status SimHost::resize_map(const Ctx& ctx, const Map& map, const MapTable& table,
@@ -138,6 +149,7 @@ Status SimHost::resize_map(const Ctx& ctx, const Map& map, const MapTable& table
           }
         }
       }
+      lose_what_is_queued(loaded->second);
       loaded->second.target_type = "multipath";
       loaded->second.table = table;
       loaded->second.paths = all_active(table);
