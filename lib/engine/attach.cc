@@ -217,6 +217,7 @@ Result<std::optional<Attachment>> settle_the_past(const Ctx& ctx, Operation& ope
                                                   const AttachOptions& options) {
   HAWSER_TRY_ASSIGN(LogState state, operation.state());
   if (state.phase == Phase::attaching || state.phase == Phase::detaching) {
+    HAWSER_TRY(hold_places(ctx, operation, state.paths));
     HAWSER_TRY(recover_one(ctx, operation, state));
     HAWSER_TRY_ASSIGN(state, operation.state());
   }

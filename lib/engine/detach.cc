@@ -10,6 +10,7 @@
 #include "engine/mend.h"
 #include "engine/path.h"
 #include "engine/recover.h"
+#include "engine/rivals.h"
 #include "engine/take_down.h"
 
 namespace hawser {
@@ -43,6 +44,8 @@ class Detach {
     HAWSER_TRY_ASSIGN(const bool stays, is_there(ctx, state));
     if (!stays) return recovered;  // Force would be of no use.
     if (state.phase == Phase::attaching) {
+      const Status alone = hold_places(peacefully(ctx), operation_, state.paths);
+      if (!alone && alone.error().code() == Errc::busy) return alone;  // Nothing is lost by that.
       take_the_blame(recovered.error(), report);
       const Status undone = undo_attach(ctx, operation_, state, Removal::by_force);
       if (undone) return operation_.forget();

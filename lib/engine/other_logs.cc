@@ -24,8 +24,10 @@ Result<std::vector<LogState>> other_attachments(const Ctx& ctx, Operation& opera
   HAWSER_TRY_ASSIGN(std::vector<OtherLog> logs, other_logs(ctx, operation));
   std::vector<LogState> attachments;
   for (OtherLog& log : logs) {
-    if (!log.state || log.state->phase != Phase::attached) continue;
-    if (log.state->boot_id == boot_id) attachments.push_back(*std::move(log.state));
+    if (!log.state || log.state->boot_id != boot_id) continue;
+    const Phase phase = log.state->phase;
+    if (phase == Phase::attached || phase == Phase::detaching)
+      attachments.push_back(*std::move(log.state));
   }
   return attachments;
 }

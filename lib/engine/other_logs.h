@@ -17,8 +17,9 @@ struct OtherLog {
 // The logs of all attachments but that of `operation`, of this boot and of others.
 Result<std::vector<OtherLog>> other_logs(const Ctx& ctx, Operation& operation);
 
-// The attachments of this boot that are complete, but that of `operation`. A device that one of
-// them has, found or brought, goes with that one, whoever brought it.
+// The attachments of this boot that were handed out, but that of `operation`: what is being
+// detached may stay yet. A device that one of them has, found or brought, goes with that one,
+// whoever brought it.
 Result<std::vector<LogState>> other_attachments(const Ctx& ctx, Operation& operation);
 bool any_names(const std::vector<LogState>& attachments, const ScsiDevice& device);
 

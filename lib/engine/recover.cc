@@ -161,8 +161,9 @@ Result<std::vector<std::string>> dismantle(const Ctx& ctx, Operation& operation,
     const Look look = [&](const Ctx& look_ctx) {
       return unit_footprint(look_ctx, operation, state);
     };
-    HAWSER_TRY(take_down(ctx, operation, look, state.is_forced ? Removal::by_force : removal,
-                         [&] { released = release_sessions(ctx, operation, state); }));
+    const Removal how = state.is_forced ? Removal::by_force : removal;
+    HAWSER_TRY(take_down(ctx, operation, look, how,
+                         [&] { released = release_sessions(ctx, operation, state, how); }));
   }
   Status rest = is_this_boot ? undo_read_only(ctx, operation, state) : ok();
   if (rest || state.is_forced) {

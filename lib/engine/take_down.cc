@@ -19,7 +19,10 @@ namespace hawser {
 namespace {
 
 // Another attach there takes its time; a later recovery finds what is to be undone as well.
-constexpr std::chrono::seconds kPlacesBudget{30};
+constexpr std::chrono::seconds kPlacesBudget{5};
+
+// By force, for a session whose disks the kernel does not finish deleting.
+constexpr std::chrono::seconds kLogoutBudget{60};
 
 void add_unique(std::vector<std::string>& list, std::string value) {
   if (std::find(list.begin(), list.end(), value) == list.end()) list.push_back(std::move(value));
@@ -284,7 +287,9 @@ Status undo_on_disk(const Ctx& ctx, Operation& operation) {
   return ok();
 }
 
-Status release_sessions(const Ctx& ctx, Operation& operation, const LogState& state) {
+Status release_sessions(const Ctx& ctx, Operation& operation, const LogState& state,
+                        Removal removal) {
+  const auto budget = std::min<std::chrono::nanoseconds>(kLogoutBudget, ctx.left() / 2);
   std::vector<std::function<Status(const Ctx&)>> tasks;
   for (const SessionEntry& entry : state.sessions) {
     if (entry.progress == Progress::ended) continue;
@@ -292,13 +297,17 @@ Status release_sessions(const Ctx& ctx, Operation& operation, const LogState& st
       return release_session(task_ctx, operation, entry);
     });
   }
-  return run_all(ctx, operation.host(), std::move(tasks));
+  return run_all(removal == Removal::by_force ? ctx.within(budget) : ctx, operation.host(),
+                 std::move(tasks));
 }
 
 Status undo_attach(const Ctx& ctx, Operation& operation, const LogState& state, Removal removal) {
   const bool by_force = removal == Removal::by_force;
   const auto undo = [&]() -> Status {
-    HAWSER_TRY(hold_places(ctx.within(at_most(ctx, kPlacesBudget)), operation, state.paths));
+    const Status alone =
+        hold_places(ctx.within(at_most(ctx, kPlacesBudget)), operation, state.paths);
+    if (!alone && !(by_force && alone.error().code() != Errc::busy)) return alone;
+    if (!alone) operation.warn("undo.not_alone", alone.error().message());
     Status scanned = finish_scans(by_force ? peacefully(ctx) : ctx, operation);
     if (!by_force) HAWSER_TRY(scanned);
     HAWSER_TRY_ASSIGN(const Footprint footprint, own_footprint(ctx, operation, state));
@@ -314,7 +323,7 @@ Status undo_attach(const Ctx& ctx, Operation& operation, const LogState& state, 
     if (gone && scanned) HAWSER_TRY(end_steps(operation, state));
     HAWSER_TRY(undo_read_only(ctx, operation, state));
     HAWSER_TRY(undo_on_disk(ctx, operation));
-    HAWSER_TRY(release_sessions(ctx, operation, state));
+    HAWSER_TRY(release_sessions(ctx, operation, state, removal));
     if (!scanned) {
       return Error(Errc::busy, "left behind: a scan under way: " + scanned.error().message());
     }

@@ -58,7 +58,8 @@ std::vector<std::string> what_is_left(const Ctx& ctx, Operation& operation, cons
 Status undo_on_disk(const Ctx& ctx, Operation& operation);
 
 // Releases every session of this attachment, side by side.
-Status release_sessions(const Ctx& ctx, Operation& operation, const LogState& state);
+Status release_sessions(const Ctx& ctx, Operation& operation, const LogState& state,
+                        Removal removal);
 
 // All of it, for an attach that did not commit: afterwards the host is as it was. What is left is
 // an error, busy, that names it, also by force.

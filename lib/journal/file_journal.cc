@@ -281,8 +281,9 @@ Result<std::vector<std::string>> FileJournal::list() {
   return ids;
 }
 
-// One byte of one file for each name, found by a hash: nothing is left behind for a lock, and two
-// names that meet on a byte only wait for each other.
+// One byte of one file for each name, found by a hash of 62 bits: nothing is left behind for a
+// lock. Two names that meet on a byte wait for each other; that an operation holds both is too
+// unlikely to matter.
 Result<std::unique_ptr<NamedLock>> FileJournal::lock(const Ctx& ctx, const std::string& name) {
   std::uint64_t hash = 0xcbf29ce484222325;  // FNV-1a, 64 bits.
   for (const char c : name)

@@ -46,5 +46,87 @@ TEST(RivalsSimTest, of_two_at_once_whoever_is_refused_takes_nothing_from_the_oth
   EXPECT_GT(attached, kRuns / 2);
 }
 
+// One path to each of two targets, by the second of which `narrow` leads to the same unit.
+struct Orphaned {
+  SimWorld start = two_targets(kUnit);
+  SimWorld world = start;
+  VolumeSpec narrow = spec_of(kOther);
+};
+
+// A wide attach has died with the disk of `narrow` scanned, and did not know yet which unit it is.
+Orphaned orphaned() {
+  Orphaned made;
+  VolumeSpec wide = made.narrow;
+  wide.paths.push_back({.portal = {.host = "10.0.2.2"}, .target = kTarget, .lun = 1});
+  SimProcess dying(made.world);
+  Environment environment = dying.environment();
+  environment.on_event = [](const Event& event) {
+    if (event.name == "device.found") throw SimCrash{};
+  };
+  EXPECT_THROW((void)attach(dying.ctx(), environment, wide, {}), SimCrash);
+  EXPECT_EQ(made.world.devices.size(), 1u);
+  return made;
+}
+
+// What the dead one has scanned is there for the other to find.
+// Keeps: D10
+TEST(RivalsSimTest, who_recovers_a_dead_attach_takes_nothing_from_one_at_work) {
+  const Orphaned orphan = orphaned();
+  const std::string id = attachment_id(orphan.narrow);
+  constexpr int kRuns = 2000;
+  for (int seed = 0; seed < kRuns && !HasFailure(); ++seed) {
+    SimWorld world = orphan.world;
+    Random random(static_cast<std::uint64_t>(seed));
+    Dice order(random, 2U << random.below(5));
+    Faults faults(order, 0);
+    Turns turns(world, order, 1'000'000);
+    SimProcess first(world, faults, &turns);
+    SimProcess second(world, faults, &turns);
+    bool is_attached = false;
+    turns.start([&] {
+      is_attached = attach(first.ctx(), first.environment(), orphan.narrow, {}).has_value();
+    });
+    turns.start([&] { (void)recover(second.ctx(), second.environment()); }, 1);
+    turns.run();
+
+    EXPECT_TRUE(is_attached) << "seed " << seed;
+    EXPECT_EQ(world.devices.size(), 1u) << "seed " << seed;
+    EXPECT_EQ(world.maps.size(), 1u) << "seed " << seed;
+    EXPECT_TRUE(recover_in_good_weather(world, id));
+    detach_in_good_weather(world, id);
+    EXPECT_EQ(world.picture(), orphan.start.picture()) << "seed " << seed;
+  }
+}
+
+// It is refused, and stays.
+// Keeps: D10
+TEST(RivalsSimTest, who_recovers_a_dead_attach_takes_nothing_from_a_detach_that_waits) {
+  const Orphaned orphan = orphaned();
+  SimWorld world = orphan.world;
+  attach_in_good_weather(world, orphan.narrow, {.multipath = Multipath::off});
+  world.open_nodes = {only_device(world).name};
+  GoodWeather weather;
+  Faults faults(weather, 0);
+  Turns turns(world, weather, 0);
+  SimProcess first(world, faults, &turns);
+  SimProcess second(world, faults, &turns);
+  const std::string id = attachment_id(orphan.narrow);
+  bool is_waiting = false;
+  Environment environment = first.environment();
+  environment.on_event = [&](const Event& event) { is_waiting |= event.name == "detach.unused"; };
+  turns.start([&] { EXPECT_FALSE(detach(first.ctx(), environment, id, {})); });
+  turns.start([&] {
+    turns.wait(TimePoint::max(), [&] { return is_waiting; });
+    (void)recover(second.ctx(), second.environment());
+  });
+  turns.run();
+
+  EXPECT_TRUE(is_waiting);
+  ASSERT_EQ(world.devices.size(), 1u);
+  world.open_nodes.clear();
+  detach_in_good_weather(world, id);
+  EXPECT_EQ(world.picture(), orphan.start.picture());
+}
+
 }  // namespace
 }  // namespace hawser
