@@ -6,6 +6,7 @@
 
 #include "engine/map_paths.h"
 #include "engine/mend.h"
+#include "engine/other_logs.h"
 #include "engine/recover.h"
 #include "engine/report.h"
 #include "engine/sessions.h"
@@ -145,7 +146,8 @@ void Joiner::take_arrivals(const Ctx& ctx) {
     const bool is_pending = error.stage() == Stage::login && error.outcome() == Outcome::unknown;
     errors_.insert_or_assign(arrival.logged.key, std::move(error));
     if (is_pending || arrival.number == 0) continue;
-    const Status settled = settle(ctx.check() ? ctx : undo_ctx(ctx), arrival.number);
+    const Status settled =
+        settle(ctx.check() ? ctx.within(kUndoBudget) : undo_ctx(ctx), arrival.number);
     if (!settled) operation_.warn("join.left", settled.error().message(), portal);
   }
 }
@@ -194,22 +196,24 @@ Status Joiner::probe(const Ctx& ctx, const ScsiDevice& device) const {
 // A path that was there before may lead to another unit by now. It must not stay in the map then,
 // and if the device is ours, one new scan tells whether it is only the kernel's memory that is old.
 Status Joiner::verify(const Ctx& ctx, const Map& map, Path& path) {
-  Status same = compare(map, path.device);
-  if (same && !path.doubt.empty()) {
+  const auto is_right_unit = [&] { return same_unit(path.device.identity, state_.identity); };
+  if (is_right_unit() && !path.doubt.empty()) {
     HAWSER_TRY(probe(ctx, path.device));  // One that answers nothing is only lost.
-    if (path.is_silent) {                 // It answers by now.
-      HAWSER_TRY(examine(ctx, operation_.host(), path));
-      same = compare(map, path.device);
-      if (same && path.is_silent) {
-        return Error(Errc::unavailable, path.device.name + " " + path.doubt).with(Stage::scan);
-      }
+    if (path.is_silent) HAWSER_TRY(examine(ctx, operation_.host(), path));  // It answers by now.
+    if (is_right_unit() && path.is_silent) {
+      return Error(Errc::unavailable, path.device.name + " " + path.doubt).with(Stage::scan);
     }
   }
+  Status same = compare(map, path.device);
   if (same && path.doubt.empty()) return ok();
   if (same) same = mismatch(path.device, path.doubt);
   operation_.warn("path.other_unit", same.error().message(), to_string(path.logged.spec.portal));
   HAWSER_TRY(ensure_not_in_map(ctx, operation_.host(), uuid_, {path.device}));
   if (!has_scanned(path.device)) return same;
+  HAWSER_TRY_ASSIGN(const std::vector<LogState> others, other_attachments(ctx, operation_));
+  if (any_names(others, path.device)) {
+    return std::move(same).error().with("another attachment has it, so it is left alone");
+  }
   Result<Path> again = bring_up_again(ctx, operation_, path);
   if (!again) return std::move(again).error().with(Stage::scan);
   path = *std::move(again);
@@ -255,7 +259,7 @@ Status Joiner::revive(const Ctx& ctx, const ScsiDevice& device, PathVerdict verd
   if (!map) return Error(Errc::busy, "somebody removed map " + uuid_).with(Stage::map);
   for (const MapPathStatus& path : map->paths) {
     if (path.dev != device.dev || path.is_active) continue;
-    Status reinstated = host.reinstate_path(ctx, uuid_, device.dev);
+    Status reinstated = host.reinstate_path(ctx.within(kProbeBudget), uuid_, device.dev);
     if (!reinstated) return std::move(reinstated).error().with(Stage::map);
   }
   return ok();

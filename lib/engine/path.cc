@@ -291,7 +291,7 @@ Status examine(const Ctx& ctx, Host& host, Path& path) {
   HAWSER_TRY(ctx.check());
   if (!rescanned) return doubt(rescanned.error().message(), true);
   HAWSER_TRY_ASSIGN(std::optional<ScsiDevice> now, host.find_device(ctx, device.dev));
-  if (!now || now->sectors == 0) return doubt("has no unit behind it any more", false);
+  if (!now || now->sectors == 0) return doubt("has no unit behind it any more", true);
   const Identity before = std::exchange(device, *std::move(now)).identity;
   if (!same_unit(before, device.identity)) {
     return doubt("was unit " + wwid_of(before) + " and is " + wwid_of(device.identity) + " now",

@@ -309,6 +309,20 @@ TEST(JoinSimTest, a_disk_without_a_size_is_looked_at_again) {
     EXPECT_EQ(device.sectors, start.world.sectors_of(kUnit));
 }
 
+// The kernel shows a unit that does not answer without a size.
+// Keeps: R2
+TEST(JoinSimTest, a_disk_without_a_size_that_does_not_answer_is_only_lost) {
+  SimWorld world = sim_world();
+  attach_in_good_weather(world, sim_spec(2), {});
+  world.maps.begin()->second.paths.front().is_active = false;
+  world.devices.begin()->second.sectors = 0;
+  world.targets[kTarget].erase(1);
+  SimProcess process(world);
+  (void)join(process.ctx(), process.environment(), attachment_id(sim_spec(2)), {});
+  EXPECT_EQ(world.devices.size(), 2u);
+  EXPECT_EQ(world.maps.begin()->second.paths.size(), 2u);
+}
+
 // A purge in vain would cost the map a path if the time were up in the middle.
 TEST(JoinSimTest, a_disk_that_answers_again_when_it_has_been_looked_at_is_not_deleted) {
   SimWorld world = sim_world();
