@@ -48,6 +48,8 @@ Status take_out_of_map(const Ctx& ctx, Operation& operation, const std::string& 
   Host& host = operation.host();
   HAWSER_TRY_ASSIGN(const std::optional<Map> map, host.find_map(ctx, uuid));
   if (!map || !map->has_path(device.dev)) return ok();
+  HAWSER_TRY_ASSIGN(const std::optional<ScsiDevice> next, host.find_device(ctx, device.dev));
+  if (next) return ok();  // Somebody else's, which has got the number.
   HAWSER_TRY_ASSIGN(const std::vector<ScsiDevice> others, strangers_in(ctx, host, *map, {device}));
   if (others.empty()) return host.remove_map(ctx, uuid);
   return ensure_not_in_map(ctx, host, uuid, {device});
@@ -90,9 +92,10 @@ Status Gatherer::all(const Ctx& ctx, const std::vector<LoggedPath>& paths, Unit&
   if (waited) take_arrivals(ctx, unit);
   const bool is_enough = waited && !fatal_ && unit.paths().size() >= min_paths;
   if (is_enough) {
+    discard_useless(ctx);
     if (unit.has_map()) await_udev(ctx, unit);
     // multipathd, which adopts the map when udev shows it, keeps of its paths those that it knows
-    // by then.
+    // by then. So this comes last.
     HAWSER_TRY(unit.settle(ctx));
     for (LoggedPath& path : unit.drop_spare_paths()) {
       errors_.insert_or_assign(path.key, not_needed());

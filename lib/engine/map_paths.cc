@@ -31,6 +31,14 @@ Status reload_map(const Ctx& ctx, Host& host, const Map& map, const MapTable& ta
   return std::move(loaded).error().with(Stage::map);
 }
 
+Result<std::optional<ScsiDevice>> find_again(const Ctx& ctx, Host& host, const ScsiDevice& device) {
+  HAWSER_TRY_ASSIGN(std::optional<ScsiDevice> now, host.find_device(ctx, device.dev));
+  const bool is_it = now && now->sid == device.sid && now->hctl == device.hctl &&
+                     same_unit(now->identity, device.identity);
+  if (!is_it) now.reset();
+  return now;
+}
+
 Status ensure_in_map(const Ctx& ctx, Operation& operation, const std::string& uuid,
                      const ScsiDevice& device) {
   Host& host = operation.host();
@@ -40,6 +48,8 @@ Status ensure_in_map(const Ctx& ctx, Operation& operation, const std::string& uu
       return Error(Errc::busy, "somebody removed map " + uuid).with(Stage::map);
     }
     if (map->has_path(device.dev)) return ok();
+    HAWSER_TRY_ASSIGN(const std::optional<ScsiDevice> now, find_again(ctx, host, device));
+    if (!now) return Error(Errc::unavailable, device.name + " is gone").with(Stage::scan);
     HAWSER_TRY_ASSIGN(const std::vector<DevT> dead, dead_paths(ctx, host, *map));
     HAWSER_TRY(reload_map(ctx, host, *map, with_path(without_paths(map->table, dead), device.dev)));
   }

@@ -320,6 +320,8 @@ Status Unit::grow_map(const Ctx& ctx, const Path& path) {
     }
     HAWSER_TRY_ASSIGN(const bool has_others, check_members(ctx, *map, path));
     if (map->has_path(path.device.dev)) return ok();
+    HAWSER_TRY_ASSIGN(const std::optional<ScsiDevice> now, find_again(ctx, host, path.device));
+    if (!now) return Error(Errc::unavailable, path.device.name + " is gone");
     // Based on the table that is loaded, so that what multipathd chose stays as it is; but not on
     // one that only knows disks that are gone.
     const bool is_worth_keeping = map->target_type == "multipath" && has_others;
@@ -403,6 +405,9 @@ Status Unit::bring_all_in(const Ctx& ctx) {
       return !map || !map->has_path(path.device.dev);
     });
     if (static_cast<std::size_t>(out) <= lost.size()) break;
+    if (i + 1 == kGrowTries) {
+      operation_.warn("map.contended", "somebody keeps taking paths out of map " + map_uuid());
+    }
   }
   if (!lost.empty() && lost.size() == paths_.size()) return lost.back();
   for (const Error& error : lost) {
@@ -430,7 +435,7 @@ Result<std::vector<Error>> Unit::bring_in(const Ctx& ctx) {
 
 Result<bool> Unit::has_lost(const Ctx& ctx, const Path& path) const {
   HAWSER_TRY_ASSIGN(const std::optional<ScsiDevice> now,
-                    operation_.host().find_device(ctx, path.device.dev));
+                    find_again(ctx, operation_.host(), path.device));
   return !now || now->state != "running";
 }
 

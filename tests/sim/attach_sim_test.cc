@@ -386,9 +386,34 @@ TEST(AttachSimTest, a_map_that_is_gone_at_the_end_is_not_handed_out) {
 
   EXPECT_TRUE(is_at_the_end);
   ASSERT_FALSE(made);
-  EXPECT_EQ(made.error().code(), Errc::unavailable) << made.error().message();
+  EXPECT_EQ(made.error().code(), Errc::busy) << made.error().message();
   EXPECT_EQ(made.error().outcome(), Outcome::unchanged);
   EXPECT_EQ(world.picture(), before.picture());
+}
+
+// The next disk has its number then, and a table names disks by their numbers alone.
+// Keeps: A6, D10
+TEST(AttachSimTest, a_path_that_is_gone_at_the_end_is_not_brought_in_by_its_number) {
+  SimWorld world = sim_world();
+  SimProcess process(world);
+  Environment environment = process.environment();
+  environment.on_event = [&](const Event& event) {
+    if (event.name != "udev.wait") return;
+    Map& map = world.maps.begin()->second;
+    const DevT gone = map.paths.back().dev;
+    keep_first_path(map);
+    for (auto& [name, device] : world.devices) {
+      if (device.dev != gone) continue;
+      device.hctl.lun = 2;
+      device.identity = sim_identity("neighbour");
+    }
+  };
+
+  const Result<Attachment> made = attach(process.ctx(), environment, sim_spec(2), {});
+
+  ASSERT_TRUE(made) << made.error().message();
+  EXPECT_EQ(world.maps.begin()->second.paths.size(), 1);
+  EXPECT_TRUE(made->degraded);
 }
 
 // multipathd adopts the map with the paths that it knew when it began, in the middle of ours.
