@@ -33,6 +33,17 @@ detached() {
   wait_until 20 test ! -d /proc/$multipathd_pid
 }
 
+# udev_queue stop|start: udevd 257 drops the message when it comes before udevd has asked for its sender's uid.
+dropped() { grep -c 'Invalid sender uid' /mnt/results/udevd.log || true; }
+is_told() {
+  local before
+  before=$(dropped)
+  udevadm control "--$1-exec-queue"
+  nap
+  [ "$(dropped)" -eq "$before" ]
+}
+udev_queue() { wait_until 10 is_told "$1"; }
+
 for policy in queue fail; do
   say "the paths are lost"
   attached $policy
@@ -52,14 +63,14 @@ attached fail
 echo 60000 | tee /proc/sys/vm/dirty_{expire,writeback}_centisecs  # Nor does the kernel by itself.
 dmsetup create part --uuid "part1-$(<"/sys/block/${path#/dev/}/dm/uuid")" --table "0 2048 linear $path 0"
 udevadm settle --timeout=60
-udevadm control --stop-exec-queue  # It would look at what was written to.
+udev_queue stop  # It would look at what was written to.
 both down
 head -c 4M /dev/urandom >/run/pattern
 dd if=/run/pattern of="$path" bs=1M conv=notrunc status=none
 expect_exit 3 hawser detach --json --timeout 15 "$id"
 check "it is refused" grep -q 'no path of .* answers' <<<"$(field .error.message)"
 both up
-udevadm control --start-exec-queue
+udev_queue start
 expect_exit 0 hawser detach --json --timeout 120 "$id"
 check "what was written is on the target" cmp -n 4194304 /run/pattern /dev/shm/volume.img
 check "nothing is left" nothing_left
