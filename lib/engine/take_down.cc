@@ -289,7 +289,6 @@ Status undo_on_disk(const Ctx& ctx, Operation& operation) {
 
 Status release_sessions(const Ctx& ctx, Operation& operation, const LogState& state,
                         Removal removal) {
-  const auto budget = std::min<std::chrono::nanoseconds>(kLogoutBudget, ctx.left() / 2);
   std::vector<std::function<Status(const Ctx&)>> tasks;
   for (const SessionEntry& entry : state.sessions) {
     if (entry.progress == Progress::ended) continue;
@@ -297,8 +296,8 @@ Status release_sessions(const Ctx& ctx, Operation& operation, const LogState& st
       return release_session(task_ctx, operation, entry);
     });
   }
-  return run_all(removal == Removal::by_force ? ctx.within(budget) : ctx, operation.host(),
-                 std::move(tasks));
+  const bool by_force = removal == Removal::by_force;
+  return run_all(by_force ? ctx.within(kLogoutBudget) : ctx, operation.host(), std::move(tasks));
 }
 
 Status undo_attach(const Ctx& ctx, Operation& operation, const LogState& state, Removal removal) {
