@@ -24,6 +24,9 @@ using namespace std::chrono_literals;
 
 constexpr auto kUndoBudget = 30s;
 
+// multipathd reloads a map with the paths that it knows, once for each uevent.
+constexpr int kSettleTries = 3;
+
 // What the caller asked for, with the specification's own wishes worked in.
 AttachOptions effective(const VolumeSpec& spec, AttachOptions options) {
   if (spec.enforce_multipath && options.multipath == Multipath::preferred) {
@@ -69,7 +72,7 @@ class Attach {
                    ? gatherer.first_good(ctx, paths_, unit)
                    : gatherer.all(ctx, paths_, unit, options_.min_paths, options_.grace));
     // Nothing may fail after the commit: what is committed is not undone.
-    HAWSER_TRY_ASSIGN(Attachment attachment, describe(ctx, unit, gatherer.errors()));
+    HAWSER_TRY_ASSIGN(Attachment attachment, describe_settled(ctx, unit, gatherer.errors()));
     HAWSER_TRY(commit(unit));
     return attachment;
   }
@@ -106,6 +109,26 @@ class Attach {
     Status committed = operation_.mark(RecordType::commit, step::kAttach, std::move(fields));
     if (committed) return ok();
     return std::move(committed).error().with(Outcome::unknown);
+  }
+
+  // What a reload has left out since the map was settled is brought in again.
+  Result<Attachment> describe_settled(const Ctx& ctx, Unit& unit,
+                                      const std::map<SessionKey, Error>& errors) {
+    for (int i = 0;; ++i) {
+      HAWSER_TRY_ASSIGN(Attachment attachment, describe(ctx, unit, errors));
+      const bool is_settled =
+          std::none_of(unit.paths().begin(), unit.paths().end(),
+                       [&](const Path& path) { return is_missing(attachment, path); });
+      if (is_settled || i == kSettleTries) return attachment;
+      HAWSER_TRY(unit.settle(ctx));
+    }
+  }
+
+  static bool is_missing(const Attachment& attachment, const Path& path) {
+    return std::any_of(attachment.paths.begin(), attachment.paths.end(),
+                       [&](const PathReport& report) {
+                         return report.device == path.device.name && report.state == "missing";
+                       });
   }
 
   Result<Attachment> describe(const Ctx& ctx, const Unit& unit,

@@ -391,6 +391,32 @@ TEST(AttachSimTest, a_map_that_is_gone_at_the_end_is_not_handed_out) {
   EXPECT_EQ(world.picture(), before.picture());
 }
 
+// multipathd reloads the map with the one that it knows.
+// Keeps: A3
+TEST(AttachSimTest, a_path_that_multipathd_drops_at_any_moment_is_brought_in_again) {
+  bool has_dropped = true;
+  unsigned moments = 0;
+  for (; has_dropped && !HasFailure(); ++moments) {
+    SimWorld world = sim_world();
+    bool is_shown = false;
+    unsigned passed = 0;
+    has_dropped = false;
+    const auto drop = [&](Faults&) {
+      if (!is_shown || passed++ != moments) return;
+      has_dropped = true;
+      keep_first_path(world.maps.begin()->second);
+    };
+    in_turns(world, drop, [&](SimProcess& process) {
+      Environment environment = process.environment();
+      environment.on_event = [&](const Event& event) { is_shown |= event.name == "udev.wait"; };
+      const Result<Attachment> made = attach(process.ctx(), environment, sim_spec(3), {});
+      ASSERT_TRUE(made) << made.error().message();
+      EXPECT_FALSE(made->degraded) << "at moment " << moments;
+    });
+  }
+  EXPECT_GT(moments, 10);
+}
+
 // The next disk has its number then, and a table names disks by their numbers alone.
 // Keeps: A6, D10
 TEST(AttachSimTest, a_path_that_is_gone_at_the_end_is_not_brought_in_by_its_number) {
