@@ -112,8 +112,8 @@ struct SimWorld {
   // Sessions whose connection iscsid has yet to make again, and the uptime at which it has.
   std::set<std::uint32_t> orphans{};
   std::int64_t orphans_end_ms = 0;
-  std::set<std::string> unopenable{};  // Disks that let nobody open them, and map UUIDs for which
-                                       // the kernel is at a table with one of those.
+  std::set<std::string> unopenable{};   // Disks that let nobody open them, and map UUIDs for which
+                                        // the kernel is at a table with one of those.
   std::set<std::string> undeletable{};  // Disks whose deletion does not return.
   bool flush_hangs = false;
   std::int64_t use_look_ms = 0;      // What it takes to see whether somebody has a node open.
