@@ -435,14 +435,14 @@ class Run {
     return std::nullopt;
   }
 
-  bool is_any_suspended() {
-    return std::any_of(world().maps.begin(), world().maps.end(),
-                       [](const auto& map) { return map.second.is_suspended; });
+  bool has_suspended_map(const SimVolume& volume) {
+    const auto map = world().maps.find(map_uuid_of(state_of(world(), volume.id).wwid));
+    return map != world().maps.end() && map->second.is_suspended;
   }
 
   std::optional<Error> do_resize(Worker& worker, const Ctx& ctx, const Before& before) {
     const SimVolume& volume = *worker.volume;
-    const bool was_suspended = is_any_suspended();  // By one that is dead.
+    const bool was_suspended = has_suspended_map(volume);  // By one that is dead.
     const Result<ResizeReport> done =
         resize(ctx, environment(worker), volume.id, {.allow_shrink = worker.what == What::shrink});
     const LogState state = state_of(world(), volume.id);

@@ -1,4 +1,6 @@
 // Attachments that lead to the same unit, and are at work at the same time.
+#include <functional>
+
 #include <gtest/gtest.h>
 
 #include "sim/dice.h"
@@ -9,6 +11,24 @@
 
 namespace hawser {
 namespace {
+
+// Each in a process of its own; who goes on when is drawn.
+void two_at_once(SimWorld& world, int seed, const std::function<void(SimProcess&)>& one,
+                 const std::function<void(SimProcess&)>& other) {
+  Random random(static_cast<std::uint64_t>(seed));
+  Dice order(random, 2U << random.below(5));
+  Faults faults(order, 0);
+  Turns turns(world, order, 1'000'000);
+  SimProcess first(world, faults, &turns);
+  SimProcess second(world, faults, &turns);
+  turns.start([&] { one(first); });
+  turns.start([&] { other(second); }, 1);
+  turns.run();
+}
+
+bool can_attach(SimProcess& process, const VolumeSpec& spec) {
+  return attach(process.ctx(), process.environment(), spec, {}).has_value();
+}
 
 // One of them at least is refused, and what it takes back is its own.
 // Keeps: A1, D10
@@ -21,18 +41,11 @@ TEST(RivalsSimTest, of_two_at_once_whoever_is_refused_takes_nothing_from_the_oth
   constexpr int kRuns = 2000;
   for (int seed = 0; seed < kRuns && !HasFailure(); ++seed) {
     SimWorld world = start;
-    Random random(static_cast<std::uint64_t>(seed));
-    Dice order(random, 2U << random.below(5));
-    Faults faults(order, 0);
-    Turns turns(world, order, 1'000'000);
-    SimProcess first(world, faults, &turns);
-    SimProcess second(world, faults, &turns);
     bool is_wide = false;
     bool is_narrow = false;
-    turns.start([&] { is_wide = attach(first.ctx(), first.environment(), wide, {}).has_value(); });
-    turns.start(
-        [&] { is_narrow = attach(second.ctx(), second.environment(), narrow, {}).has_value(); }, 1);
-    turns.run();
+    two_at_once(
+        world, seed, [&](SimProcess& process) { is_wide = can_attach(process, wide); },
+        [&](SimProcess& process) { is_narrow = can_attach(process, narrow); });
 
     EXPECT_FALSE(is_wide && is_narrow) << "seed " << seed;
     attached += is_wide || is_narrow ? 1 : 0;
@@ -76,18 +89,10 @@ TEST(RivalsSimTest, who_recovers_a_dead_attach_takes_nothing_from_one_at_work) {
   constexpr int kRuns = 2000;
   for (int seed = 0; seed < kRuns && !HasFailure(); ++seed) {
     SimWorld world = orphan.world;
-    Random random(static_cast<std::uint64_t>(seed));
-    Dice order(random, 2U << random.below(5));
-    Faults faults(order, 0);
-    Turns turns(world, order, 1'000'000);
-    SimProcess first(world, faults, &turns);
-    SimProcess second(world, faults, &turns);
     bool is_attached = false;
-    turns.start([&] {
-      is_attached = attach(first.ctx(), first.environment(), orphan.narrow, {}).has_value();
-    });
-    turns.start([&] { (void)recover(second.ctx(), second.environment()); }, 1);
-    turns.run();
+    two_at_once(
+        world, seed, [&](SimProcess& process) { is_attached = can_attach(process, orphan.narrow); },
+        [](SimProcess& process) { (void)recover(process.ctx(), process.environment()); });
 
     EXPECT_TRUE(is_attached) << "seed " << seed;
     EXPECT_EQ(world.devices.size(), 1u) << "seed " << seed;

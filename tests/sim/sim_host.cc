@@ -199,6 +199,11 @@ Result<bool> SimHost::login_in_flight(const Ctx& ctx, const std::string& /*targe
 
 Status SimHost::logout(const Ctx& ctx, std::uint32_t sid) {
   HAWSER_TRY(enter(ctx));
+  for (const auto& [name, device] : world_.devices) {
+    if (device.sid != sid || !world_.undeletable.contains(name)) continue;
+    wait_for_ever(ctx);
+    return Error(Errc::deadline_exceeded, "logging out").with(Outcome::unknown);
+  }
   return change([&]() -> Status {
     world_.sessions.erase(sid);
     std::erase_if(world_.scans_in_flight,

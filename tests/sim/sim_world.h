@@ -114,7 +114,7 @@ struct SimWorld {
   std::int64_t orphans_end_ms = 0;
   std::set<std::string> unopenable{};   // Disks that let nobody open them, and map UUIDs for which
                                         // the kernel is at a table with one of those.
-  std::set<std::string> undeletable{};  // Disks whose deletion does not return.
+  std::set<std::string> undeletable{};  // Disks whose deletion does not return, nor a logout.
   bool flush_hangs = false;
   std::int64_t use_look_ms = 0;      // What it takes to see whether somebody has a node open.
   unsigned reloads_until_stale = 0;  // After so many multipathd loads a map's first path alone.
