@@ -92,10 +92,10 @@ Status Gatherer::all(const Ctx& ctx, const std::vector<LoggedPath>& paths, Unit&
   if (waited) take_arrivals(ctx, unit);
   const bool is_enough = waited && !fatal_ && unit.paths().size() >= min_paths;
   if (is_enough) {
-    discard_useless(ctx);
+    discard_useless(ctx);  // That takes time, and so comes before the map is settled.
     if (unit.has_map()) await_udev(ctx, unit);
     // multipathd, which adopts the map when udev shows it, keeps of its paths those that it knows
-    // by then. So this comes last.
+    // by then.
     HAWSER_TRY(unit.settle(ctx));
     for (LoggedPath& path : unit.drop_spare_paths()) {
       errors_.insert_or_assign(path.key, not_needed());

@@ -305,8 +305,11 @@ Status undo_attach(const Ctx& ctx, Operation& operation, const LogState& state, 
   const auto undo = [&]() -> Status {
     const Status alone =
         hold_places(ctx.within(at_most(ctx, kPlacesBudget)), operation, state.paths);
-    if (!alone && !(by_force && alone.error().code() != Errc::busy)) return alone;
-    if (!alone) operation.warn("undo.not_alone", alone.error().message());
+    if (!alone) {
+      // By force, a lock that cannot be had at all keeps nobody.
+      if (!by_force || alone.error().code() == Errc::busy) return alone;
+      operation.warn("undo.not_alone", alone.error().message());
+    }
     Status scanned = finish_scans(by_force ? peacefully(ctx) : ctx, operation);
     if (!by_force) HAWSER_TRY(scanned);
     HAWSER_TRY_ASSIGN(const Footprint footprint, own_footprint(ctx, operation, state));

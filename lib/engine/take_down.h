@@ -57,7 +57,8 @@ std::vector<std::string> what_is_left(const Ctx& ctx, Operation& operation, cons
 // Undoes the steps in the log that live on disk: wwids entry, node records.
 Status undo_on_disk(const Ctx& ctx, Operation& operation);
 
-// Releases every session of this attachment, side by side.
+// Releases every session of this attachment, side by side. By force not for longer than a minute,
+// whatever the deadline.
 Status release_sessions(const Ctx& ctx, Operation& operation, const LogState& state,
                         Removal removal);
 

@@ -38,9 +38,7 @@ dropped() { grep -c 'Invalid sender uid' /mnt/results/udevd.log || true; }
 is_told() {
   local before
   before=$(dropped)
-  udevadm control "--$1-exec-queue"
-  nap
-  [ "$(dropped)" -eq "$before" ]
+  udevadm control "--$1-exec-queue" && nap && [ "$(dropped)" -eq "$before" ]
 }
 udev_queue() { wait_until 10 is_told "$1"; }
 
