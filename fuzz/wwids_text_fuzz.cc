@@ -20,6 +20,19 @@ std::vector<std::string> reference_list(std::string_view text) {
   return list;
 }
 
+// A line that was commented out is taken for the WWID, and no other entry changes.
+void check_dead_line(const std::string& text, const std::string& wwid,
+                     std::vector<std::string> longer) {
+  const std::optional<std::size_t> dead = hawser::find_dead_wwids_line(text, wwid.size());
+  if (!dead) return;
+  std::string revived = text;
+  revived.replace(*dead, wwid.size() + 2, "/" + wwid + "/");
+  std::vector<std::string> list = hawser::parse_wwids(revived);
+  std::sort(list.begin(), list.end());
+  std::sort(longer.begin(), longer.end());
+  HAWSER_ASSERT(list == longer);
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -36,8 +49,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     std::vector<std::string> longer = list;
     longer.push_back(wwid);
     HAWSER_ASSERT(hawser::parse_wwids(text + hawser::added_wwids_line(text, wwid)) == longer);
+    check_dead_line(text, wwid, std::move(longer));
     return 0;
   }
+  const std::size_t kept = hawser::dead_wwids_lines_before(text, *at);
+  HAWSER_ASSERT(kept <= *at && hawser::parse_wwids(text.substr(0, kept)) ==
+                                   hawser::parse_wwids(text.substr(0, *at)));
   std::string commented = text;
   commented[*at] = '#';
   std::vector<std::string> shorter = list;

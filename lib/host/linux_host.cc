@@ -190,8 +190,10 @@ Result<SessionReport::Counters> LinuxHost::counters(const Ctx& ctx, std::uint32_
   // a request of its own, would keep us waiting as well.
   const bool is_silent = !counters && counters.error().code() == Errc::deadline_exceeded;
   if (counters || is_silent || !ctx.check()) return counters;
+  HAWSER_TRY_ASSIGN(const std::optional<Session> session, this->session(ctx, sid));
+  if (!session) return counters;
+  HAWSER_TRY_ASSIGN(const std::uint64_t handle, iscsi_.tcp_handle_of(*session));
   HAWSER_TRY_ASSIGN(IscsiEvents events, IscsiEvents::open());
-  HAWSER_TRY_ASSIGN(const std::uint64_t handle, iscsi_.transport_handle());
   return events.counters(ctx, handle, sid);
 }
 
@@ -270,7 +272,11 @@ Result<ScsiDevice> LinuxHost::wait_for_device(const Ctx& ctx, const Session& ses
     return Error(Errc::not_found,
                  "the target shows no LUN " + std::to_string(lun) + " to this initiator");
   };
-  return wait_for_event<ScsiDevice>(ctx, UdevMonitor::Source::kernel, kDeviceTick, look);
+  Result<ScsiDevice> device =
+      wait_for_event<ScsiDevice>(ctx, UdevMonitor::Source::kernel, kDeviceTick, look);
+  if (device || device.error().code() != Errc::deadline_exceeded) return device;
+  return std::move(device).error().with("unit " + to_string(session.unit(lun)) +
+                                        " is there, but has no disk with a size");
 }
 
 Status LinuxHost::rescan(const Ctx& ctx, const ScsiDevice& device) {
@@ -301,7 +307,7 @@ Status LinuxHost::remove_unless_disk(const Ctx& ctx, const Session& session, std
 Status LinuxHost::remove_device(const Ctx& ctx, const ScsiDevice& device) {
   HAWSER_TRY(scsi_.remove(ctx, device));
   return wait_for_deletion(ctx, device.name,
-                           [&]() -> Result<bool> { return !scsi_.exists(device.hctl); });
+                           [&]() -> Result<bool> { return !scsi_.exists(device); });
 }
 
 Status LinuxHost::set_read_only(const Ctx& ctx, const std::string& name, bool is_read_only) {

@@ -1,5 +1,7 @@
 // The part of LinuxHost that is about maps.
 #include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -98,8 +100,12 @@ Status LinuxHost::wait_for_udev(const Ctx& ctx, const std::string& uuid) {
     return Error(Errc::unsupported, "no udev here: " + by_uuid_link(uuid) + " will not appear")
         .with(Stage::udev);
   }
+  // One that is behind may still have the link of a map of before, whose number is another's now.
   Status shown = wait_until(ctx, UdevMonitor::Source::udev, kUdevTick, [&]() -> Result<bool> {
-    return ::access(by_uuid_link(uuid).c_str(), F_OK) == 0;
+    struct stat status {};
+    if (::stat(by_uuid_link(uuid).c_str(), &status) != 0) return false;
+    HAWSER_TRY_ASSIGN(const std::optional<Map> map, dm_.find(uuid));
+    return map && S_ISBLK(status.st_mode) && ::minor(status.st_rdev) == map->minor;
   });
   if (shown) return ok();
   return std::move(shown)
@@ -160,7 +166,8 @@ void LinuxHost::forget_namesake(const Ctx& ctx, const ScsiDevice& device) {
   const Result<std::string> paths = multipathd_.command(ctx, kShowAddresses);
   if (!paths) return;
   const std::optional<std::string> address = parse_path_field(*paths, device.name);
-  if (address && *address != to_string(device.hctl)) {
+  // The name may be another disk's by now: then it is ours that is old.
+  if (address && *address != to_string(device.hctl) && scsi_.state(device)) {
     (void)multipathd_.command(ctx, "del path " + device.name);
   }
 }
@@ -199,7 +206,8 @@ Result<bool> LinuxHost::is_known_to_multipathd(const Ctx& ctx,
   HAWSER_TRY(ctx.check());
   // One that starts reads all devices first, and answers when it has made its maps.
   if (!paths) return !is_absent(paths.error());
-  if (paths->starts_with("timeout")) return true;
+  // Since 0.9.8 it says "fail" before that.
+  if (paths->starts_with("timeout") || paths->starts_with("fail")) return true;
   // A name alone may belong to another device by now.
   return std::any_of(devices.begin(), devices.end(), [&](const ScsiDevice& device) {
     return parse_path_field(*paths, device.name) == to_string(device.hctl);

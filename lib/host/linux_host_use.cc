@@ -1,6 +1,7 @@
 // The part of LinuxHost that is about who uses block devices, and about the data on its way to
 // them.
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 #include "host/event_wait.h"
@@ -24,6 +25,16 @@ constexpr auto kOpenBudget = 1s;
 
 // One that takes longer is over a file system that does not answer, and over no device.
 constexpr auto kLoopBudget = 1s;
+
+// False if it was the way to the device that failed, and not the device.
+bool could_ask(const Error& error) {
+  switch (error.code()) {
+    case Errc::exhausted:
+    case Errc::permission_denied:
+    case Errc::identity_mismatch: return false;
+    default: return error.sys_errno() != ENOENT;
+  }
+}
 
 bool is_partition_map(const std::string& uuid) { return uuid.starts_with("part"); }
 
@@ -83,6 +94,7 @@ Result<std::vector<std::string>> LinuxHost::holders(const Ctx& ctx, const std::s
       continue;
     const Result<bool> is_over = is_loop_over(ctx.within(kLoopBudget), "/dev/" + block, numbers);
     HAWSER_TRY(ctx.check());
+    if (!is_over && is_over.error().code() == Errc::exhausted) return is_over.error();
     if (is_over && *is_over) users.push_back("used by " + block);
   }
   return users;
@@ -120,7 +132,11 @@ Result<bool> LinuxHost::is_claimed(const Ctx& ctx, const std::string& device,
                                    const DevT& dev) const {
   const Status claimed = try_exclusive(ctx.within(kOpenBudget), "/dev/" + device, dev);
   HAWSER_TRY(ctx.check());
-  return !claimed && claimed.error().code() == Errc::busy;
+  if (claimed) return false;
+  if (claimed.error().code() == Errc::busy) return true;
+  // The kernel looks for claims before it opens the disk itself, which may fail or take its time.
+  if (could_ask(claimed.error()) || !scsi_.number(device)) return false;
+  return claimed.error();
 }
 
 Status LinuxHost::wait_until_unused(const Ctx& ctx, const std::string& device) {

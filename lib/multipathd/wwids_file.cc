@@ -69,10 +69,12 @@ Status WwidsFile::add(const Ctx& ctx, const std::string& wwid) const {
   HAWSER_TRY_ASSIGN(const UniqueFd fd, open_locked(ctx, path_, O_RDWR | O_CREAT));
   HAWSER_TRY_ASSIGN(const std::string text, read_all(fd.get(), path_));
   if (find_wwids_line(text, wwid)) return ok();
+  // Nobody else takes dead lines up again, and the file would grow with every attach.
+  const std::optional<std::size_t> dead = find_dead_wwids_line(text, wwid.size());
+  if (dead) return write_at(fd.get(), "/" + wwid + "/", *dead, path_);
   return write_at(fd.get(), added_wwids_line(text, wwid), text.size(), path_);
 }
 
-// multipath-tools itself comments a line out instead of moving what is behind it.
 Status WwidsFile::remove(const Ctx& ctx, const std::string& wwid) const {
   HAWSER_TRY(check_wwid(wwid));
   Result<UniqueFd> fd = open_locked(ctx, path_, O_RDWR);
@@ -84,7 +86,8 @@ Status WwidsFile::remove(const Ctx& ctx, const std::string& wwid) const {
   // At the end of the file the line can go for good, so that nothing is left of it.
   const bool is_last = *at + wwid.size() + 3 == text.size();
   if (!is_last) return write_at(fd->get(), "#", *at, path_);
-  if (::ftruncate(fd->get(), static_cast<off_t>(*at)) == 0) return ok();
+  const std::size_t end = dead_wwids_lines_before(text, *at);
+  if (::ftruncate(fd->get(), static_cast<off_t>(end)) == 0) return ok();
   return Error::from_errno(errno, "truncate " + path_);
 }
 

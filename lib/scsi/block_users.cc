@@ -59,7 +59,10 @@ std::string mount_namespace(const std::string& process) {
 
 Status add_mounts(const std::string& process, const std::string& where_seen,
                   const std::vector<DevT>& devices, std::vector<std::string>& users) {
+  errno = 0;
   std::ifstream mounts(process + "/mountinfo");
+  const bool is_exhausted = errno == EMFILE || errno == ENFILE || errno == ENOMEM;
+  if (!mounts && is_exhausted) return Error::from_errno(errno, "open " + process + "/mountinfo");
   std::string line;
   for (std::size_t count = 0; std::getline(mounts, line); ++count) {
     if (count == kLinesMax) return Error(Errc::exhausted, "over 65536 mounts");

@@ -17,9 +17,14 @@ namespace {
 // sd_probe() in Linux drivers/scsi/sd.c, sr_probe() in drivers/scsi/sr.c.
 constexpr std::string_view kDiskPrefix = "sd";
 
-std::string device_dir(const Hctl& hctl) {
-  return "class/scsi_device/" + to_string(hctl) + "/device/";
+// By its session, whose number is not given to another as that of a host is.
+std::string unit_dir(const Hctl& unit, std::uint32_t sid) {
+  const std::string address = to_string(unit);
+  return "class/iscsi_session/session" + std::to_string(sid) + "/device/target" +
+         address.substr(0, address.rfind(':')) + "/" + address + "/";
 }
+
+std::string dir_of(const ScsiDevice& device) { return unit_dir(device.hctl, device.sid); }
 
 // What a device does not say is not an error; what it says wrongly is no identity. But to be out of
 // descriptors says nothing of the device.
@@ -30,13 +35,6 @@ Status take_page(const Result<std::string>& bytes, Page (*decode)(std::string_vi
   Page page = decode(*bytes);
   if (page) into = *std::move(page);
   return ok();
-}
-
-// By its session, whose number is not given to another as that of a host is.
-std::string unit_dir(const Hctl& unit, std::uint32_t sid) {
-  const std::string address = to_string(unit);
-  return "class/iscsi_session/session" + std::to_string(sid) + "/device/target" +
-         address.substr(0, address.rfind(':')) + "/" + address + "/";
 }
 
 Result<UnitKind> kind_of(const Sysfs& sysfs, const std::string& dir) {
@@ -75,7 +73,7 @@ Result<std::vector<Hctl>> ScsiSysfs::units(std::uint32_t sid) const {
   HAWSER_TRY_ASSIGN(const std::vector<Hctl> addresses, this->addresses(sid));
   std::vector<Hctl> units;
   for (const Hctl& unit : addresses) {
-    const bool has_driver = sysfs_.exists(device_dir(unit) + "driver");
+    const bool has_driver = sysfs_.exists(unit_dir(unit, sid) + "driver");
     HAWSER_TRY_ASSIGN(const bool is_probing, has_driver ? false : this->is_probing(unit, sid));
     if (has_driver || is_probing) units.push_back(unit);
   }
@@ -93,12 +91,8 @@ Result<std::vector<ScsiDevice>> ScsiSysfs::devices(std::uint32_t sid) const {
 }
 
 Result<std::optional<ScsiDevice>> ScsiSysfs::device(const Hctl& hctl, std::uint32_t sid) const {
-  return read(device_dir(hctl), hctl, sid);
-}
-
-Result<std::optional<ScsiDevice>> ScsiSysfs::read(const std::string& dir, const Hctl& hctl,
-                                                  std::uint32_t sid) const {
   const std::optional<ScsiDevice> none;
+  const std::string dir = unit_dir(hctl, sid);
   HAWSER_TRY_ASSIGN(const std::vector<std::string> disks, sysfs_.list(dir + "block"));
   if (disks.empty() || !disks.front().starts_with(kDiskPrefix)) return none;
   ScsiDevice device{.hctl = hctl, .sid = sid, .name = disks.front()};
@@ -139,14 +133,13 @@ Result<std::optional<ScsiDevice>> ScsiSysfs::find(const DevT& dev) const {
   HAWSER_TRY(link);
   const std::optional<DiskPlace> place = parse_disk_link(*link);
   if (!place) return {ScsiDevice{.name = link->substr(link->rfind('/') + 1), .dev = dev}};
-  HAWSER_TRY_ASSIGN(std::optional<ScsiDevice> device,
-                    read(device_dir(place->hctl), place->hctl, place->sid));
+  HAWSER_TRY_ASSIGN(std::optional<ScsiDevice> device, this->device(place->hctl, place->sid));
   // The number may have gone to another device while we looked.
   if (device && device->dev != dev) return std::optional<ScsiDevice>{};
   return device;
 }
 
-bool ScsiSysfs::exists(const Hctl& unit) const { return sysfs_.exists(device_dir(unit)); }
+bool ScsiSysfs::exists(const ScsiDevice& device) const { return sysfs_.exists(dir_of(device)); }
 
 Result<bool> ScsiSysfs::is_probing(const Hctl& unit, std::uint32_t sid) const {
   HAWSER_TRY_ASSIGN(const UnitKind kind, this->kind(unit, sid));
@@ -158,7 +151,7 @@ Result<UnitKind> ScsiSysfs::kind(const Hctl& unit, std::uint32_t sid) const {
 }
 
 Result<std::string> ScsiSysfs::state(const ScsiDevice& device) const {
-  const std::string dir = device_dir(device.hctl);
+  const std::string dir = dir_of(device);
   const Result<std::string> dev = sysfs_.attribute(dir + "block/" + device.name + "/dev");
   if (!dev || parse_dev(*dev) != device.dev) {
     return Error(Errc::not_found, device.name + " is gone");
@@ -204,7 +197,7 @@ Status ScsiSysfs::write_scan(const Ctx& ctx, const Session& session, std::uint32
 }
 
 Status ScsiSysfs::rescan(const Ctx& ctx, const ScsiDevice& device, bool reads_first) const {
-  const std::string path = device_dir(device.hctl) + "rescan";
+  const std::string path = dir_of(device) + "rescan";
   if (!reads_first) return write(ctx, path, "1");
   HAWSER_TRY_ASSIGN(const auto root, own_root());
   return run_bounded(ctx, "read and rescan " + device.name,
@@ -217,12 +210,11 @@ Status ScsiSysfs::rescan(const Ctx& ctx, const ScsiDevice& device, bool reads_fi
 Status ScsiSysfs::remove(const Ctx& ctx, const ScsiDevice& device) const {
   // The address may have been given to another device since we looked.
   const Result<std::string> dev =
-      sysfs_.attribute(device_dir(device.hctl) + "block/" + device.name + "/dev");
-  if (!dev && !exists(device.hctl)) return ok();
+      sysfs_.attribute(dir_of(device) + "block/" + device.name + "/dev");
+  if (!dev && !exists(device)) return ok();
   bool is_another = dev && parse_dev(*dev) != device.dev;
   if (!dev) {
-    HAWSER_TRY_ASSIGN(const std::vector<std::string> disks,
-                      sysfs_.list(device_dir(device.hctl) + "block"));
+    HAWSER_TRY_ASSIGN(const std::vector<std::string> disks, sysfs_.list(dir_of(device) + "block"));
     is_another = !disks.empty() && disks.front() != device.name;
   }
   if (is_another) {
@@ -230,7 +222,7 @@ Status ScsiSysfs::remove(const Ctx& ctx, const ScsiDevice& device) const {
   }
   HAWSER_TRY_ASSIGN(const auto root, own_root());
   return run_bounded(ctx, "delete " + device.name,
-                     [root, dir = device_dir(device.hctl)] { return delete_unit(*root, dir); });
+                     [root, dir = dir_of(device)] { return delete_unit(*root, dir); });
 }
 
 Status ScsiSysfs::remove_unless_disk(const Ctx& ctx, const Hctl& unit, std::uint32_t sid) const {

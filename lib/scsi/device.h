@@ -31,7 +31,7 @@ class ScsiSysfs {
   Result<std::optional<ScsiDevice>> device(const Hctl& hctl, std::uint32_t sid) const;
 
   // The SCSI device is there, whether or not its disk is.
-  bool exists(const Hctl& unit) const;
+  bool exists(const ScsiDevice& device) const;
   // A unit that has been found, and whose disk is still to come: the kernel asks for its size
   // first, in a thread of its own. Source: sd_probe() in Linux drivers/scsi/sd.c.
   Result<bool> is_probing(const Hctl& unit, std::uint32_t sid) const;
@@ -76,8 +76,6 @@ class ScsiSysfs {
   Result<std::shared_ptr<const Sysfs>> own_root() const;
   // Of all that the session has.
   Result<std::vector<Hctl>> addresses(std::uint32_t sid) const;
-  Result<std::optional<ScsiDevice>> read(const std::string& dir, const Hctl& hctl,
-                                         std::uint32_t sid) const;
   Status write(const Ctx& ctx, const std::string& path, const std::string& text) const;
   Status write_scan(const Ctx& ctx, const Session& session, std::uint32_t lun) const;
 

@@ -173,7 +173,13 @@ Status IscsiSysfs::set_recovery_timeout(std::uint32_t sid, std::chrono::seconds 
   return sysfs_.write(session_dir(sid) + "recovery_tmo", std::to_string(timeout.count()));
 }
 
-Result<std::uint64_t> IscsiSysfs::transport_handle() const {
+Result<std::uint64_t> IscsiSysfs::tcp_handle_of(const Session& session) const {
+  const std::string host = "class/scsi_host/host" + std::to_string(session.host_no);
+  HAWSER_TRY_ASSIGN(const std::string driver, sysfs_.attribute(host + "/proc_name"));
+  if (driver != "iscsi_tcp") {
+    return Error(Errc::unsupported, "session " + std::to_string(session.sid) + " is one of " +
+                                        driver + ", not of iscsi_tcp");
+  }
   const std::string path = "class/iscsi_transport/tcp/handle";
   HAWSER_TRY_ASSIGN(const std::string text, sysfs_.attribute(path));
   const auto handle = parse_number<std::uint64_t>(text);

@@ -37,8 +37,11 @@ class IscsiSysfs {
   // Written through sysfs, the value survives a restart of iscsid.
   Status set_recovery_timeout(std::uint32_t sid, std::chrono::seconds timeout) const;
 
-  // The kernel's handle of iscsi_tcp, which netlink requests carry.
-  Result<std::uint64_t> transport_handle() const;
+  // The kernel's handle of iscsi_tcp, which netlink requests about its sessions carry: the kernel
+  // takes it at its word, and one of another driver would read what is not there. Source:
+  // iscsi_if_get_stats() in Linux drivers/scsi/scsi_transport_iscsi.c.
+  // Errors: unsupported (the session is another driver's).
+  Result<std::uint64_t> tcp_handle_of(const Session& session) const;
 
  private:
   Result<std::vector<std::uint32_t>> sids() const;

@@ -15,6 +15,12 @@ constexpr std::string_view kHeader =
 
 std::string line_of(std::string_view wwid) { return "/" + std::string(wwid) + "/"; }
 
+// As multipath-tools leaves them, which comments a line out instead of moving what is behind it.
+bool is_dead_line(std::string_view line) {
+  return line.size() > 2 && line.front() == '#' && line.back() == '/' &&
+         is_wwids_entry(line.substr(1, line.size() - 2));
+}
+
 }  // namespace
 
 std::vector<std::string> parse_wwids(std::string_view text) {
@@ -43,6 +49,26 @@ std::optional<std::size_t> find_wwids_line(std::string_view text, std::string_vi
     if (is_whole) return at;
   }
   return std::nullopt;
+}
+
+std::optional<std::size_t> find_dead_wwids_line(std::string_view text, std::size_t wwid_size) {
+  for (std::size_t at = 0; at < text.size();) {
+    const std::string_view line = text.substr(at, text.find('\n', at) - at);
+    const bool is_whole = at + line.size() < text.size();
+    if (is_whole && line.size() == wwid_size + 2 && is_dead_line(line)) return at;
+    at += line.size() + 1;
+  }
+  return std::nullopt;
+}
+
+std::size_t dead_wwids_lines_before(std::string_view text, std::size_t at) {
+  while (at > 0) {
+    const std::size_t before = at > 1 ? text.rfind('\n', at - 2) : text.npos;
+    const std::size_t start = before == text.npos ? 0 : before + 1;
+    if (!is_dead_line(text.substr(start, at - 1 - start))) break;
+    at = start;
+  }
+  return at;
 }
 
 std::string added_wwids_line(std::string_view text, std::string_view wwid) {

@@ -160,7 +160,24 @@ TEST_F(WwidsFileTest, only_the_entry_itself_is_removed) {
   EXPECT_EQ(text(), "# mine\n#36001/\n/360010/\n/136001/\n");
   ASSERT_TRUE(file_.remove(ctx(), "136001"));
   EXPECT_EQ(text(), "# mine\n#36001/\n/360010/\n");
+  ASSERT_TRUE(file_.remove(ctx(), "360010"));
+  EXPECT_EQ(text(), "# mine\n");
   ASSERT_TRUE(file_.remove(ctx(), "not-there"));
+}
+
+TEST_F(WwidsFileTest, the_file_does_not_grow_with_every_attach) {
+  ASSERT_TRUE(file_.add(ctx(), "36001"));
+  ASSERT_TRUE(file_.add(ctx(), "36002"));
+  const std::string full = text();
+  for (const char* wwid : {"36001", "36003", "36001"}) {
+    ASSERT_TRUE(file_.remove(ctx(), "36001"));
+    ASSERT_TRUE(file_.add(ctx(), wwid));
+    ASSERT_TRUE(file_.remove(ctx(), "36003"));
+  }
+  ASSERT_TRUE(file_.add(ctx(), "36001"));
+  EXPECT_EQ(text(), full);
+  ASSERT_TRUE(file_.add(ctx(), "3600123"));  // No line of its length is dead.
+  EXPECT_EQ(text(), full + "/3600123/\n");
 }
 
 TEST_F(WwidsFileTest, a_file_without_a_last_line_end_is_kept_whole) {

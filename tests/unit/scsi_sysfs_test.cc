@@ -192,6 +192,17 @@ TEST_F(ScsiSysfsTest, no_iscsi_in_the_kernel_is_no_session) {
   EXPECT_TRUE(IscsiSysfs(sysfs).sessions()->empty());
 }
 
+TEST_F(ScsiSysfsTest, the_handle_of_a_transport_is_for_its_own_sessions_only) {
+  tree_.write("class/iscsi_transport/tcp/handle", "18446744072099\n");
+  const std::string driver = "class/scsi_host/host3/proc_name";
+  tree_.write(driver, "iscsi_tcp\n");
+  const Result<std::uint64_t> handle = iscsi_.tcp_handle_of({.sid = 1, .host_no = 3});
+  ASSERT_TRUE(handle) << handle.error().message();
+  EXPECT_EQ(*handle, 18446744072099U);
+  tree_.write(driver, "iscsi_iser\n");
+  EXPECT_FALSE(iscsi_.tcp_handle_of({.sid = 1, .host_no = 3}));
+}
+
 TEST_F(ScsiSysfsTest, the_recovery_timeout_is_written) {
   ASSERT_TRUE(iscsi_.set_recovery_timeout(1, 5s));
   EXPECT_TRUE(read("class/iscsi_session/session1/recovery_tmo").starts_with("5"));
@@ -391,6 +402,20 @@ TEST_F(ScsiSysfsTest, a_disk_that_has_come_in_the_place_of_another_is_not_delete
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code(), Errc::identity_mismatch);
   EXPECT_EQ(read(address + "delete"), "");
+}
+
+// The number of its host was given to another session, whose disks have got the names as well.
+// Keeps: D10
+TEST_F(ScsiSysfsTest, what_another_session_has_at_the_address_is_another_disk) {
+  ScsiDevice disk = (*scsi_.devices(1))[0];
+  disk.sid = 2;
+  const auto found = scsi_.device(disk.hctl, disk.sid);
+  ASSERT_TRUE(found) << found.error().message();
+  EXPECT_FALSE(*found);
+  EXPECT_FALSE(scsi_.exists(disk));
+  EXPECT_FALSE(scsi_.state(disk));
+  EXPECT_TRUE(scsi_.remove(ctx(), disk));  // Gone already.
+  EXPECT_EQ(read("class/scsi_device/3:0:0:1/device/delete"), "");
 }
 
 TEST_F(ScsiSysfsTest, mounts_are_found_by_device_number) {

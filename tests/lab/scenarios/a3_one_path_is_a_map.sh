@@ -6,10 +6,15 @@ start_daemons udevd iscsid multipathd
 take_snapshot
 reduced='reduced performance and safety'
 
+# A udev that is behind still has the link of a map of before, whose number is another's by now.
+mknod /run/other b 7 99
+mkdir -p /dev/disk/by-id
 for how in preferred required; do
+  ln -s /run/other "/dev/disk/by-id/dm-uuid-mpath-$(wwid_of volume)"
   expect_exit 0 hawser attach --json --multipath $how $(volume 1)
   check "$how: one path is a map" equal "$(field .multipath)" true
   check "$how: it is named by its WWID" grep -q 'dm-uuid-mpath-' <<<"$(field .stable_path)"
+  check "$how: that leads to it" equal "$(readlink -f "$(field .stable_path)")" "$(field .path)"
   expect_exit 0 hawser detach --json "$(field .id)"
 done
 
