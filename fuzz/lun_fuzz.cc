@@ -68,5 +68,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                 as_the_kernel_reads(on_the_wire(lun, true)));
   HAWSER_ASSERT(hawser::kernel_lun(lun, LunAddressing::automatic) ==
                 as_the_kernel_reads(on_the_wire(lun, lun > 255)));
+  HAWSER_ASSERT(hawser::kernel_lun(lun, LunAddressing::transparent) == lun);
   return 0;
 }

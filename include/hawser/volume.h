@@ -23,8 +23,9 @@ enum class Multipath { required, preferred, off };
 enum class AccessMode { read_write, read_only };
 
 /// How a LUN is coded on the wire (SAM-5 section 4.7): peripheral device addressing below 256 and
-/// flat space above it, or flat space always.
-enum class LunAddressing { automatic, flat };
+/// flat space above it; flat space always; or as the plain number, for targets that take its two
+/// bytes for one.
+enum class LunAddressing { automatic, flat, transparent };
 
 /// One way to the volume: a portal, the target behind it, and the volume's LUN there.
 struct PathSpec {
@@ -51,8 +52,8 @@ struct VolumeSpec {
   std::optional<Chap> discovery_chap{};
   AccessMode access_mode = AccessMode::read_write;
   LunAddressing addressing = LunAddressing::automatic;
-  std::string volume_id{};      ///< The controller's name of the volume; may be empty.
-  std::string expected_wwid{};  ///< The unit must have this identity; empty: any.
+  std::string volume_id{};      ///< The controller's name of the volume; 0..255 bytes.
+  std::string expected_wwid{};  ///< The unit must have this identity, 1..255 bytes; empty: any.
   /// Names of open-iscsi ifaces, 1..16: each of them is a path to every portal.
   std::vector<std::string> ifaces{"default"};
   /// Whether attach() asks the portals for further ones of the same targets (SendTargets). Empty:
@@ -83,7 +84,7 @@ HAWSER_API Status validate(const VolumeSpec& spec);
 
 /// The stable identifier of the attachment that `spec` leads to: the same for every list of portals
 /// of the same targets and LUNs, given or discovered; another set of targets or LUNs is another
-/// attachment. 16 lower-case hex digits.
+/// attachment, see Client::find(). 16 lower-case hex digits.
 HAWSER_API std::string attachment_id(const VolumeSpec& spec);
 
 }  // namespace hawser

@@ -29,7 +29,7 @@ Result<std::vector<Attachment>> list(const Ctx& ctx, const Environment& environm
   for (const std::string& id : ids) {
     Result<Attachment> one = show(ctx, environment, id);
     if (!one && one.error().code() == Errc::not_found) continue;  // Detached meanwhile.
-    if (!one && one.error().code() == Errc::corrupt) {
+    if (!one && one.error().stage() == Stage::journal) {
       // One bad log must not hide the others.
       one = Attachment{.id = id, .status = "unreadable", .warnings = {one.error().message()}};
     }

@@ -10,7 +10,8 @@ namespace hawser {
 // flat space addressing shows as 0x4000 | lun. Source: scsilun_to_int() in Linux
 // drivers/scsi/scsi_common.c; SAM-5 section 4.7.
 constexpr std::uint32_t kernel_lun(std::uint16_t lun, LunAddressing addressing) {
-  const bool is_flat = addressing == LunAddressing::flat || lun > 255;
+  const bool is_flat =
+      addressing == LunAddressing::flat || (addressing == LunAddressing::automatic && lun > 255);
   return is_flat ? 0x4000U | lun : lun;
 }
 

@@ -14,6 +14,8 @@ namespace {
 constexpr std::size_t kNameBytesMax = 223;  // RFC 7143 section 4.2.7.1.
 constexpr std::size_t kChapBytesMax = 255;  // iscsid's fields hold 256 with their end.
 constexpr std::size_t kIfaceBytesMax = 64;  // Likewise 65.
+// Of names that others give: each is in the log, and in messages.
+constexpr std::size_t kLabelBytesMax = 255;
 
 Error invalid(const std::string& field, const std::string& why) {
   return Error(Errc::invalid_argument, field + ": " + why).with(Stage::input);
@@ -120,6 +122,8 @@ Status validate(const VolumeSpec& spec) {
     }
   }
   HAWSER_TRY(check_luns_agree(spec.paths));
+  if (spec.volume_id.size() > kLabelBytesMax) return invalid("volume_id", "over 255 bytes");
+  if (spec.expected_wwid.size() > kLabelBytesMax) return invalid("expected_wwid", "over 255 bytes");
   HAWSER_TRY(check_chap("auth", spec.chap));
   HAWSER_TRY(check_chap("discovery_auth", spec.discovery_chap));
   HAWSER_TRY(check_ifaces(spec.ifaces));

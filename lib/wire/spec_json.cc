@@ -168,6 +168,14 @@ Status read_ifaces(Members& members, VolumeSpec& spec) {
   return ok();
 }
 
+// The words are those of OpenStack's connectors, to which the first two are one.
+Result<LunAddressing> to_addressing(const std::string& mode) {
+  if (mode == "SAM" || mode == "transparent") return LunAddressing::transparent;
+  if (mode.empty() || mode == "SAM2") return LunAddressing::automatic;
+  if (mode == "SAM3-flat") return LunAddressing::flat;
+  return invalid("addressing_mode", "'" + mode + "' is none of SAM, transparent, SAM2, SAM3-flat");
+}
+
 Status read_modes(Members& members, VolumeSpec& spec) {
   HAWSER_TRY_ASSIGN(const std::string access, members.text("access_mode"));
   if (access == "ro") spec.access_mode = AccessMode::read_only;
@@ -175,11 +183,7 @@ Status read_modes(Members& members, VolumeSpec& spec) {
     return invalid("access_mode", "'" + access + "' is neither rw nor ro");
   }
   HAWSER_TRY_ASSIGN(const std::string addressing, members.text("addressing_mode"));
-  if (addressing == "SAM3-flat") spec.addressing = LunAddressing::flat;
-  if (!addressing.empty() && addressing != "SAM" && addressing != "SAM2" &&
-      addressing != "SAM3-flat") {
-    return invalid("addressing_mode", "'" + addressing + "' is none of SAM, SAM2, SAM3-flat");
-  }
+  HAWSER_TRY_ASSIGN(spec.addressing, to_addressing(addressing));
   HAWSER_TRY_ASSIGN(spec.enforce_multipath, members.flag("enforce_multipath"));
   HAWSER_TRY_ASSIGN(spec.volume_id, members.text("volume_id"));
   HAWSER_TRY_ASSIGN(spec.expected_wwid, members.text("expected_wwid"));

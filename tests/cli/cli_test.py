@@ -244,6 +244,16 @@ class NothingAttached(Case):
         self.assertEqual(self.command("list", "--json"), (0, "[]\n"))
         self.assertEqual(self.command("--json", "list"), (0, "[]\n"))
 
+    def test_a_log_that_is_not_safe_hides_no_other(self):
+        self.state.mkdir(0o700)
+        for name, mode in (("0123456789abcdef.log", 0o660), ("fedcba9876543210.log", 0o600)):
+            (self.state / name).touch()
+            (self.state / name).chmod(mode)
+        status, text = self.command("list", "--json")
+        self.assertEqual(status, 0)
+        self.assertEqual([(one["id"], one["status"]) for one in json.loads(text)],
+                         [("0123456789abcdef", "unreadable")])
+
     def test_an_unknown_id_is_an_error_of_show_and_log(self):
         for command in ("show", "log"):
             error = self.check_refused([command, "0123456789abcdef", "--state-dir",

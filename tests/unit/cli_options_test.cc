@@ -113,6 +113,13 @@ TEST(CliOptions, detach_takes_an_id_or_a_specification) {
   EXPECT_FALSE(parse({"detach", "--portal", "h", "0123"}));
 }
 
+// CLI11 takes a word in brackets for a list.
+TEST(CliOptions, a_portal_keeps_its_brackets) {
+  const std::vector<std::string> portals{"[fd00::1]"};
+  EXPECT_EQ(parsed({"discover", "--portal", "[fd00::1]"}).spec.portals, portals);
+  EXPECT_EQ(parsed({"attach", "--portal", "[fd00::1]"}).spec.portals, portals);
+}
+
 TEST(CliOptions, numbers_are_decimal_and_in_range) {
   EXPECT_EQ(parsed({"attach", "--min-paths", "010"}).min_paths, 10U);
   EXPECT_EQ(parsed({"attach", "--min-paths", "64"}).min_paths, 64U);

@@ -32,6 +32,23 @@ TEST(SpecJsonTest, reads_what_cinder_hands_out) {
   EXPECT_EQ(spec->volume_id, "5f2c");
 }
 
+TEST(SpecJsonTest, the_words_for_addressing_are_openstacks) {
+  const std::string rest = R"({"target_portal": "h", "target_iqn": "iqn.x", "target_lun": 0)";
+  const std::pair<const char*, LunAddressing> words[] = {
+      {"", LunAddressing::automatic},
+      {"SAM", LunAddressing::transparent},
+      {"transparent", LunAddressing::transparent},
+      {"SAM2", LunAddressing::automatic},
+      {"SAM3-flat", LunAddressing::flat},
+  };
+  for (const auto& [word, addressing] : words) {
+    const auto spec = parse_volume_spec(rest + R"(, "addressing_mode": ")" + word + "\"}");
+    ASSERT_TRUE(spec) << word;
+    EXPECT_EQ(spec->addressing, addressing) << word;
+  }
+  EXPECT_EQ(parse_volume_spec(rest + "}")->addressing, LunAddressing::automatic);
+}
+
 TEST(SpecJsonTest, what_is_ignored_is_noted_and_never_with_a_value) {
   const Result<VolumeSpec> spec = parse_volume_spec(
       R"({"target_portal": "h", "target_iqn": "iqn.x", "target_lun": 0, "odd": "secret-2"})");
@@ -108,6 +125,7 @@ TEST(SpecJsonTest, every_refusal_names_the_key) {
       {"{" + base + R"(, "auth_username": "u"})", "auth_password"},
       {"{" + base + R"(, "auth_password": 5})", "auth_password"},
       {"{" + base + R"(, "access_mode": "rwx"})", "access_mode"},
+      {"{" + base + R"(, "addressing_mode": "sam"})", "addressing_mode"},
       {"{" + base + R"(, "addressing_mode": "odd"})", "addressing_mode"},
       {"{" + base + R"(, "enforce_multipath": "yes"})", "enforce_multipath"},
       {"{" + base + R"(, "min_paths": 65})", "min_paths"},

@@ -36,6 +36,8 @@ TEST(VolumeTest, each_rule_is_checked_and_names_its_field) {
          s.paths.back().lun = 2;
        }},
       {"target_portals", [](VolumeSpec& s) { s.paths.resize(65, s.paths[0]); }},
+      {"volume_id", [](VolumeSpec& s) { s.volume_id = std::string(256, 'v'); }},
+      {"expected_wwid", [](VolumeSpec& s) { s.expected_wwid = std::string(256, '3'); }},
       {"auth_password", [](VolumeSpec& s) { s.chap = Chap{.username = "u"}; }},
       {"auth_username", [](VolumeSpec& s) { s.chap = Chap{.password = Secret("p")}; }},
       {"auth_password_in",
@@ -147,6 +149,7 @@ TEST(LunTest, beyond_255_and_on_request_the_kernel_sees_flat_addressing) {
   EXPECT_EQ(kernel_lun(256, LunAddressing::automatic), 0x4100u);
   EXPECT_EQ(kernel_lun(16383, LunAddressing::automatic), 0x7fffu);
   EXPECT_EQ(kernel_lun(1, LunAddressing::flat), 0x4001u);
+  EXPECT_EQ(kernel_lun(300, LunAddressing::transparent), 300u);
 }
 
 }  // namespace

@@ -249,6 +249,7 @@ void add_others(CLI::App& app, Invocation& invocation) {
   discover.add_option("--portal", invocation.spec.portals, "HOST[:PORT]")
       ->type_name("PORTAL")
       ->expected(1)
+      ->allow_extra_args(false)
       ->required();
   add_chap_file(discover, invocation.spec);
   app.add_subcommand("sessions", "iSCSI sessions of this host, and their counters");
