@@ -130,15 +130,24 @@ class HAWSER_API Client {
   ///          then unknown, see recover().
   Result<Attachment> attach(const Ctx& ctx, const VolumeSpec& spec, const AttachOptions& options);
 
+  /// The id under which the volume is attached; where it is not, that of attachment_id(). A
+  /// controller may name other targets of a volume now than it did at the attach, and lead to
+  /// another id: what shares a target and LUN with `spec` is attached all the same.
+  ///
+  /// @errors  busy (it is attached by other targets: the message has the id), identity_mismatch
+  /// (the
+  ///          id is another volume's), invalid_argument, deadline_exceeded, cancelled, io.
+  Result<std::string> find(const Ctx& ctx, const VolumeSpec& spec);
+
   /// Brings the paths of an attached volume that are not in use into its map: those that did not
   /// come at attach, and those that were lost and are back. Each is scanned anew and compared with
   /// the volume before it gets any I/O. A path that still cannot be had is reported as such, and is
   /// no error. Does nothing for a volume without a map.
   ///
   /// @blocks  Up to ctx.deadline, and then up to 30 s to undo the path that was being joined.
-  /// @errors  not_found (not attached), permission_denied, unavailable (no iscsid), unsupported,
-  ///          busy, corrupt (the log), exhausted (the log is full), deadline_exceeded, cancelled,
-  ///          io.
+  /// @errors  invalid_argument, not_found (not attached), permission_denied, unavailable (no
+  ///          iscsid), unsupported, busy, corrupt (the log), exhausted (the log is full),
+  ///          deadline_exceeded, cancelled, io.
   /// @outcome The volume stays attached, with the paths that it has or more.
   Result<Attachment> join(const Ctx& ctx, const std::string& id, const JoinOptions& options);
 

@@ -19,23 +19,6 @@ Status check_nobody_writes(const Ctx& ctx, Host& host, const std::string& name) 
   return unused ? ok() : Status(cannot(unused.error().message()));
 }
 
-// `fields` say how to find it again: what is ours goes anyway, and needs no undo.
-Status set_read_only(const Ctx& ctx, Operation& operation, const std::string& name,
-                     std::optional<Fields> undo_fields) {
-  operation.tell(Event::Level::info, "access.read_only", "making " + name + " read-only");
-  if (!undo_fields) return operation.host().set_read_only(ctx, name, true);
-  HAWSER_TRY(check_nobody_writes(ctx, operation.host(), name));
-  undo_fields->emplace("name", name);
-  HAWSER_TRY_ASSIGN(const std::uint32_t number,
-                    operation.intent(step::kReadOnly, *std::move(undo_fields)));
-  HAWSER_TRY(operation.host().set_read_only(ctx, name, true));
-  return operation.done(step::kReadOnly, number);
-}
-
-Error did_not_take(const std::string& name) {
-  return Error(Errc::io, name + " did not become read-only");
-}
-
 // What is there now of what an entry names: the number of a disk may be another's by now.
 Result<bool> is_still_there(const Ctx& ctx, Host& host, const ReadOnlyEntry& entry) {
   if (!entry.map_uuid.empty()) {
@@ -49,17 +32,38 @@ Result<bool> is_still_there(const Ctx& ctx, Host& host, const ReadOnlyEntry& ent
   return false;
 }
 
+// `theirs` says how to find what was there before; what is ours goes anyway, and needs no undo.
+Status set_read_only(const Ctx& ctx, Operation& operation, const std::string& name,
+                     std::optional<ReadOnlyEntry> theirs) {
+  Host& host = operation.host();
+  operation.tell(Event::Level::info, "access.read_only", "making " + name + " read-only");
+  if (!theirs) return host.set_read_only(ctx, name, true);
+  theirs->name = name;
+  HAWSER_TRY(check_nobody_writes(ctx, host, name));
+  HAWSER_TRY_ASSIGN(const bool is_there, is_still_there(ctx, host, *theirs));
+  if (!is_there) return Error(Errc::busy, name + " was replaced before it was made read-only");
+  HAWSER_TRY_ASSIGN(const std::uint32_t number,
+                    operation.intent(step::kReadOnly, {{"name", name},
+                                                       {"uuid", theirs->map_uuid},
+                                                       {"sid", std::to_string(theirs->sid)},
+                                                       {"hctl", theirs->hctl}}));
+  HAWSER_TRY(host.set_read_only(ctx, name, true));
+  return operation.done(step::kReadOnly, number);
+}
+
+Error did_not_take(const std::string& name) {
+  return Error(Errc::io, name + " did not become read-only");
+}
+
 }  // namespace
 
 Status make_read_only(const Ctx& ctx, Operation& operation, Path& path) {
   if (path.device.read_only) return ok();
-  std::optional<Fields> undo_fields;
+  std::optional<ReadOnlyEntry> theirs;
   if (path.existed) {
-    undo_fields = Fields{{"sid", std::to_string(path.session.sid)},
-                         {"hctl", to_string(path.device.hctl)},
-                         {"uuid", ""}};
+    theirs = ReadOnlyEntry{.sid = path.session.sid, .hctl = to_string(path.device.hctl)};
   }
-  HAWSER_TRY(set_read_only(ctx, operation, path.device.name, std::move(undo_fields)));
+  HAWSER_TRY(set_read_only(ctx, operation, path.device.name, std::move(theirs)));
   HAWSER_TRY_ASSIGN(std::optional<ScsiDevice> now,
                     operation.host().find_device(ctx, path.device.dev));
   if (!now || !now->read_only) return did_not_take(path.device.name);
@@ -78,10 +82,10 @@ Status settle_map_access(const Ctx& ctx, Operation& operation, const std::string
     return Error(Errc::permission_denied, name + " is read-only, but access_mode is rw");
   }
   // Also if its table is read-only: the next one that multipathd loads is not.
-  std::optional<Fields> undo_fields;
-  if (!is_ours) undo_fields = Fields{{"sid", "0"}, {"hctl", ""}, {"uuid", uuid}};
+  std::optional<ReadOnlyEntry> theirs;
+  if (!is_ours) theirs = ReadOnlyEntry{.map_uuid = uuid};
   if (is_ours || !map->is_read_only) {
-    HAWSER_TRY(set_read_only(ctx, operation, name, std::move(undo_fields)));
+    HAWSER_TRY(set_read_only(ctx, operation, name, std::move(theirs)));
   }
   HAWSER_TRY_ASSIGN(map, host.find_map(ctx, uuid));
   if (!map || !map->is_read_only) return did_not_take(name);

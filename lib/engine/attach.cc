@@ -5,7 +5,10 @@
 #include <optional>
 #include <utility>
 
+#include "engine/budget.h"
 #include "engine/confirm.h"
+#include "engine/find.h"
+#include "engine/flush.h"
 #include "engine/gather.h"
 #include "engine/join.h"
 #include "engine/mend.h"
@@ -191,11 +194,11 @@ Error roll_back(const Ctx& ctx, Operation& operation, const LogState& before, Er
   const auto undo = [&]() -> Status {
     operation.reconcile();
     HAWSER_TRY_ASSIGN(const LogState state, operation.state());
-    // If the begin is not in the log nothing was done, and what is there is of an earlier attach.
     if (state.phase == Phase::attaching) HAWSER_TRY(undo_attach(undo_ctx, operation, state));
     // What the log knew of the volume before is kept: its identity is worth comparing.
     if (before.identity.empty()) return operation.forget();
-    return operation.abort(step::kAttach);
+    // If the begin is not in the log nothing was done, and what is there is of an earlier attach.
+    return state.phase == Phase::attaching ? operation.abort(step::kAttach) : ok();
   };
   const Status undone = undo();
   if (undone) return std::move(cause).with(Outcome::unchanged);
@@ -219,11 +222,11 @@ Result<Attachment> complete(const Ctx& ctx, Operation& operation, const VolumeSp
 }
 
 // It is used by whoever asked for it first, so that it cannot be changed for the next.
-Status check_as_asked(const Attachment& there, const VolumeSpec& spec,
+Status check_as_asked(const Attachment& there, bool is_read_only, const VolumeSpec& spec,
                       const AttachOptions& options) {
   std::string what;
-  if (there.read_only != (spec.access_mode == AccessMode::read_only)) {
-    what = there.read_only ? "read-only, not for writing" : "for writing, not read-only";
+  if (is_read_only != (spec.access_mode == AccessMode::read_only)) {
+    what = is_read_only ? "read-only, not for writing" : "for writing, not read-only";
   } else if (options.multipath == Multipath::required && !there.multipath) {
     what = "as a bare device, and multipath is required";
   } else if (options.multipath == Multipath::off && there.multipath) {
@@ -239,6 +242,7 @@ Result<std::optional<Attachment>> settle_the_past(const Ctx& ctx, Operation& ope
                                                   const VolumeSpec& spec,
                                                   const AttachOptions& options) {
   HAWSER_TRY_ASSIGN(LogState state, operation.state());
+  if (state.phase != Phase::idle) HAWSER_TRY(check_is_of(operation.id(), state, spec));
   if (state.phase == Phase::attaching || state.phase == Phase::detaching) {
     HAWSER_TRY(hold_places(ctx, operation, state.paths));
     HAWSER_TRY(recover_one(ctx, operation, state));
@@ -255,7 +259,7 @@ Result<std::optional<Attachment>> settle_the_past(const Ctx& ctx, Operation& ope
   HAWSER_TRY_ASSIGN(state, operation.state());
   HAWSER_TRY_ASSIGN(Attachment attachment, report(ctx, operation.host(), operation.id(), state));
   if (attachment.status == "attached") {
-    HAWSER_TRY(check_as_asked(attachment, spec, options));
+    HAWSER_TRY(check_as_asked(attachment, state.read_only, spec, options));
     HAWSER_TRY(confirm_attached(ctx, operation, state, spec.expected_wwid));
     HAWSER_TRY_ASSIGN(attachment, complete(ctx, operation, spec, options));
   }
@@ -268,6 +272,9 @@ Result<std::optional<Attachment>> settle_the_past(const Ctx& ctx, Operation& ope
   HAWSER_TRY_ASSIGN(state, operation.state());
   operation.tell(Event::Level::warning, "attach.stale",
                  "an attachment in the log is gone from the kernel: attaching anew");
+  // What is there of it all the same, somebody may have taken up since.
+  HAWSER_TRY_ASSIGN(Subject subject, find_subject(ctx, operation, state));
+  HAWSER_TRY(check_unused(ctx.within(kPassingOpener), operation, state, subject));
   HAWSER_TRY(dismantle(ctx, operation, state, Removal::if_unused));
   return std::optional<Attachment>{};
 }
@@ -309,6 +316,7 @@ Result<Attachment> attach(const Ctx& ctx, const Environment& environment, const 
                           const AttachOptions& asked) {
   const TimePoint start = ctx.clock.now();
   HAWSER_TRY(validate(spec));
+  HAWSER_TRY(check_login_timeout(asked.login_timeout));
   const AttachOptions options = effective(spec, asked);
   if (options.min_paths > paths_at_most(spec)) {
     return too_few(Errc::invalid_argument, options.min_paths, paths_at_most(spec))

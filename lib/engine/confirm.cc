@@ -6,6 +6,7 @@
 
 #include "base/mutex.h"
 #include "engine/map_paths.h"
+#include "engine/other_logs.h"
 #include "engine/run_all.h"
 
 namespace hawser {
@@ -167,9 +168,9 @@ Result<PathCheck> expel_changed(const Ctx& ctx, Operation& operation, const LogS
   }
   const auto expel = [&]() -> Status {
     HAWSER_TRY(ensure_not_in_map(ctx, host, map.uuid, changed));
-    // They were in the map until now, so nobody else has them.
+    HAWSER_TRY_ASSIGN(const std::vector<LogState> others, other_attachments(ctx, operation));
     for (std::size_t i = 0; i < changed.size(); ++i) {
-      HAWSER_TRY(host.remove_device(ctx, changed[i]));
+      if (!any_names(others, changed[i])) HAWSER_TRY(host.remove_device(ctx, changed[i]));
       HAWSER_TRY(operation.done(step::kExpel, numbers[i]));
     }
     return ok();

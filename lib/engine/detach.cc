@@ -65,7 +65,8 @@ class Detach {
       operation_.warn("flush.lost_before", "an earlier detach found: " + state.lost_writes);
     }
     Status scanned = end_scans(ctx, state);
-    if (!scanned) return give_up(std::move(scanned).error());
+    // The scan that goes on is none of this detach's.
+    if (!scanned) return give_up(std::move(scanned).error().with(Outcome::unchanged));
     Result<std::vector<std::string>> left = std::vector<std::string>{};
     do {
       Status safe = secure(ctx, state, report);

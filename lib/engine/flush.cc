@@ -171,8 +171,10 @@ Status flush_nodes(const Ctx& ctx, Operation& operation, const LogState& state,
   Host& host = operation.host();
   if (subject.map) HAWSER_TRY(host.flush(ctx, "dm-" + std::to_string(subject.map->minor)));
   for (const ScsiDevice& device : subject.devices) {
-    const bool is_handed_out = !subject.map || state.bare_sid == device.sid;
-    if (!is_handed_out && subject.map->has_path(device.dev)) continue;
+    // Logs of before do not say which one it was.
+    const bool is_handed_out = state.bare_sid ? *state.bare_sid == device.sid : !subject.map;
+    const bool is_in_map = subject.map && subject.map->has_path(device.dev);
+    if (!is_handed_out && is_in_map) continue;
     const Status answers = !is_handed_out ? host.probe(ctx.within(kProbeBudget), device) : ok();
     HAWSER_TRY(ctx.check());
     if (answers) HAWSER_TRY(host.flush(ctx, device.name));

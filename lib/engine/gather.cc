@@ -34,12 +34,14 @@ constexpr auto kUdevBudget = 15s;
 constexpr auto kAliveBudget = 2s;
 
 // The code that says most about what the caller can do: the same for all paths, or "unavailable".
+// What was too slow for us, or not waited for, does not say that the caller's time was up.
 Errc common_code(const std::map<SessionKey, Error>& errors) {
   std::optional<Errc> common;
   for (const auto& [key, error] : errors) {
     if (common && *common != error.code()) return Errc::unavailable;
     common = error.code();
   }
+  if (common == Errc::deadline_exceeded || common == Errc::cancelled) return Errc::unavailable;
   return common.value_or(Errc::unavailable);
 }
 

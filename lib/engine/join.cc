@@ -9,7 +9,9 @@
 #include "engine/other_logs.h"
 #include "engine/recover.h"
 #include "engine/report.h"
+#include "engine/rivals.h"
 #include "engine/sessions.h"
+#include "model/chap.h"
 
 namespace hawser {
 namespace {
@@ -295,6 +297,7 @@ Result<Attachment> join_missing(const Ctx& ctx, Operation& operation, const Join
         .with(Stage::journal);
   }
 
+  HAWSER_TRY(hold_places(ctx, operation, missing));
   Joiner joiner(operation, state, plan.path);
   HAWSER_TRY(joiner.run(ctx, plan.budget ? ctx.within(*plan.budget) : ctx, missing));
   HAWSER_TRY_ASSIGN(state, operation.state());
@@ -306,13 +309,16 @@ Result<Attachment> join_missing(const Ctx& ctx, Operation& operation, const Join
     if (error == joiner.errors().end() || attachment.paths[i].state == "active") continue;
     attachment.paths[i].error = error->second;
   }
-  attachment.warnings = operation.warnings();
+  for (std::string& warning : operation.warnings())
+    attachment.warnings.push_back(std::move(warning));
   return attachment;
 }
 
 Result<Attachment> join(const Ctx& ctx, const Environment& environment, const std::string& id,
                         const JoinOptions& options) {
   const TimePoint start = ctx.clock.now();
+  HAWSER_TRY(check_chap("auth", options.chap));
+  HAWSER_TRY(check_login_timeout(options.login_timeout));
   HAWSER_TRY_ASSIGN(const auto operation, open_attached(ctx, environment, id));
   HAWSER_TRY_ASSIGN(Attachment attachment,
                     join_missing(ctx, *operation,

@@ -218,6 +218,7 @@ void Replayer::begin(const Record& record, FieldReader& fields) {
   }
   LogState fresh;
   fresh.identity = state_.identity;
+  fresh.is_remembered = !state_.identity.empty();
   fresh.next_number = state_.next_number;
   fresh.phase = Phase::attaching;
   fresh.boot_id = fields.text("boot");
@@ -422,6 +423,14 @@ Fields begin_fields(const LogState& state) {
   return fields;
 }
 
+bool DeviceEntry::is_of(const ScsiDevice& device) const {
+  return sid == device.sid && lun == device.hctl.lun && progress != Progress::ended;
+}
+
+std::string place_of(const LoggedPath& path) {
+  return path.spec.target + " LUN " + std::to_string(path.spec.lun);
+}
+
 bool LogState::has_ended() const {
   const auto have_ended = [](const auto&... lists) {
     const auto has_ended = [](const auto& entry) { return entry.progress == Progress::ended; };
@@ -445,16 +454,20 @@ bool LogState::lacks_wwid(const std::string& wanted) const {
 }
 
 bool LogState::names(const ScsiDevice& device) const {
+  return std::any_of(devices.begin(), devices.end(),
+                     [&](const DeviceEntry& entry) { return entry.is_of(device); });
+}
+
+bool LogState::names_as_another(const ScsiDevice& device) const {
   return std::any_of(devices.begin(), devices.end(), [&](const DeviceEntry& entry) {
-    return entry.sid == device.sid && entry.lun == device.hctl.lun &&
-           entry.progress != Progress::ended;
+    return entry.is_of(device) && !entry.identity.empty() &&
+           !same_unit(entry.identity, device.identity);
   });
 }
 
 bool LogState::has_brought(const ScsiDevice& device) const {
   return std::any_of(devices.begin(), devices.end(), [&](const DeviceEntry& entry) {
-    return entry.sid == device.sid && entry.lun == device.hctl.lun && !entry.existed &&
-           entry.progress != Progress::ended;
+    return entry.is_of(device) && !entry.existed;
   });
 }
 

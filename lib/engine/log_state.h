@@ -80,6 +80,9 @@ struct DeviceEntry {
   std::uint32_t lun = 0;
   bool existed = false;  // It was there before we scanned.
   Identity identity{};   // What it showed then; empty in logs of 0.1.0.
+
+  // Whether it is about this device, and has not ended.
+  bool is_of(const ScsiDevice& device) const;
 };
 
 struct NodeEntry {
@@ -127,6 +130,7 @@ struct LoggedPath {
   SessionKey key{};
   std::uint32_t kernel_lun = 0;
 };
+std::string place_of(const LoggedPath& path);  // "iqn.... LUN 1"
 
 // One path of an attached volume, being brought into its map. Its session and device are steps of
 // their own, with greater numbers.
@@ -160,7 +164,8 @@ struct LogState {
   bool is_forced = false;                   // It did so by force, with data unsaved.
   std::string lost_writes{};  // What an earlier detach heard of writes that were lost.
   std::string wwid{};
-  Identity identity{};  // Of the unit, as first seen; survives detach and reboot.
+  Identity identity{};         // Of the unit, as first seen; survives detach and reboot.
+  bool is_remembered = false;  // It was known before the attach that has begun.
   std::vector<LoggedPath> paths{};
   std::vector<SessionEntry> sessions{};
   std::vector<DeviceEntry> devices{};
@@ -182,7 +187,9 @@ struct LogState {
   bool has_map(const std::string& uuid) const;
   // Whether there is a step for it that has not ended.
   bool names(const ScsiDevice& device) const;
-  // That, and a scan of this attachment brought the device.
+  // That, and it was another unit when it was found.
+  bool names_as_another(const ScsiDevice& device) const;
+  // Whether there is such a step, and a scan of this attachment brought the device.
   bool has_brought(const ScsiDevice& device) const;
   // Whether an entry for it in the list of multipath-tools would be new: it was not there before,
   // so far as that is known, and no step for it is there that has not ended.

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <set>
 
+#include "engine/budget.h"
 #include "engine/map_paths.h"
 #include "engine/other_logs.h"
 #include "engine/path.h"
+#include "engine/rivals.h"
 #include "engine/sessions.h"
 
 namespace hawser {
@@ -68,6 +70,7 @@ Result<bool> mend_some(const Ctx& ctx, Operation& operation, const LogState& sta
   for (const JoinEntry& join : state.joins) {
     if (join.progress != Progress::intended) continue;
     if (!with_pending && is_login_pending(state, join)) continue;
+    HAWSER_TRY(hold_places(ctx.within(at_most(ctx, kPlacesBudget)), operation, state.paths));
     HAWSER_TRY(settle_join(ctx, operation, state, join));
     is_mended = true;
   }

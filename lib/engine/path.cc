@@ -7,6 +7,7 @@
 
 #include "engine/budget.h"
 #include "engine/node_records.h"
+#include "engine/other_logs.h"
 #include "engine/rivals.h"
 #include "engine/run_all.h"
 #include "engine/sessions.h"
@@ -174,12 +175,23 @@ Result<ScsiDevice> scan_device(const Ctx& ctx, Operation& operation, const Logge
   return device;
 }
 
+// What was another unit when somebody attached it may be in that one's map still.
+Status check_of_others(const Ctx& ctx, Operation& operation, Path& path) {
+  HAWSER_TRY_ASSIGN(const std::vector<LogState> others, other_attachments(ctx, operation));
+  const bool was_another = std::any_of(others.begin(), others.end(), [&](const LogState& other) {
+    return other.names_as_another(path.device);
+  });
+  if (was_another) path.doubt = "is attached, as another unit";
+  return ok();
+}
+
 Status take_existing(const Ctx& ctx, Operation& operation, Path& path) {
   HAWSER_TRY_ASSIGN(const std::uint32_t number,
                     operation.intent(step::kDevice, {{"sid", std::to_string(path.session.sid)},
                                                      {"lun", std::to_string(path.device.hctl.lun)},
                                                      {"existed", "1"}}));
   HAWSER_TRY(examine(ctx, operation.host(), path));
+  if (path.doubt.empty()) HAWSER_TRY(check_of_others(ctx, operation, path));
   return log_device(operation, number, path.device);
 }
 
@@ -225,12 +237,7 @@ Status check_readable(const Ctx& ctx, Operation& operation, const ScsiDevice& de
   const Status read = operation.host().probe(ctx.within(kReadBudget), device);
   if (read) return ok();
   HAWSER_TRY(ctx.check());
-  // That the read took too long is not the caller's deadline.
-  const bool is_slow = read.error().code() == Errc::deadline_exceeded;
-  Error error = is_slow ? Error(Errc::unavailable,
-                                "no answer in " + std::to_string(kReadBudget.count()) + " s")
-                        : read.error();
-  return std::move(error)
+  return unless_late(read.error(), kReadBudget)
       .with(device.name + " is there, but cannot be read")
       .with(Outcome::unchanged);
 }
@@ -260,6 +267,11 @@ Result<Value> labelled(const LoggedPath& path, Stage stage, Result<Value> result
 }
 
 }  // namespace
+
+Status check_login_timeout(std::chrono::seconds timeout) {
+  if (timeout >= 1s) return ok();
+  return Error(Errc::invalid_argument, "login_timeout: under a second").with(Stage::input);
+}
 
 Result<Acquired> log_in(const Ctx& ctx, Operation& operation, const LoggedPath& path,
                         const PathPlan& plan) {

@@ -28,6 +28,9 @@ struct PathPlan {
   bool node_record = false;
 };
 
+// Errors: invalid_argument.
+Status check_login_timeout(std::chrono::seconds timeout);
+
 // A path is brought up in two steps. Each thing that is done is in the log before. What was done
 // stays, for undo_attach(). Errors name portal, target and LUN.
 

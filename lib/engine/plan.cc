@@ -36,7 +36,10 @@ class PathList {
   Status add_given(const Ctx& ctx, const PathSpec& path) {
     Result<std::vector<std::string>> addresses =
         operation_.host().resolve(ctx.within(kResolveBudget), path.portal.host);
-    if (!addresses) return leave_out(ctx, label(std::move(addresses).error(), path));
+    if (!addresses) {
+      Error error = unless_late(std::move(addresses).error(), kResolveBudget);
+      return leave_out(ctx, label(std::move(error), path));
+    }
     bool is_new = false;
     for (const std::string& address : *addresses) {
       HAWSER_TRY_ASSIGN(const bool is_added, add(path, address));

@@ -15,18 +15,21 @@ namespace {
 
 using namespace std::chrono_literals;
 
+// However many there are: as long as the slow steps of one that can be finished take.
+constexpr auto kOneBudget = 10s;
+
 enum class Recovered { nothing, undone, completed, kept };
+
+// A log that knew before which unit the volume was is worth keeping: the next attach compares.
+Status end_attach(Operation& operation, const LogState& state) {
+  return state.is_remembered ? operation.abort(step::kAttach) : operation.forget();
+}
 
 // After a reboot only what is on disk is left.
 Status recover_after_reboot(const Ctx& ctx, Operation& operation, const LogState& state) {
   HAWSER_TRY(undo_on_disk(ctx, operation));
-  // A log that knows which unit the volume was is worth keeping: the next attach compares.
-  if (state.phase == Phase::attached) return ok();
-  return operation.forget();
-}
-
-Status undo_and_forget(const Ctx& ctx, Operation& operation, const LogState& state) {
-  HAWSER_TRY(undo_attach(ctx, operation, state));
+  if (state.phase == Phase::attached) return ok();  // It is worth keeping, too.
+  if (state.phase == Phase::attaching) return end_attach(operation, state);
   return operation.forget();
 }
 
@@ -91,7 +94,8 @@ Result<Recovered> recover_phase(const Ctx& ctx, Operation& operation, const LogS
   switch (state.phase) {
     case Phase::idle: break;
     case Phase::attaching:
-      HAWSER_TRY(undo_and_forget(ctx, operation, state));
+      HAWSER_TRY(undo_attach(ctx, operation, state));
+      HAWSER_TRY(end_attach(operation, state));
       return Recovered::undone;
     case Phase::detaching: return recover_detach(ctx, operation, state);
     case Phase::attached: {
@@ -185,7 +189,11 @@ Result<std::vector<std::string>> dismantle(const Ctx& ctx, Operation& operation,
 Result<RecoverReport> recover(const Ctx& ctx, const Environment& environment) {
   HAWSER_TRY_ASSIGN(const std::vector<std::string> ids, environment.journal.list());
   RecoverReport report;
+  auto left = static_cast<std::int64_t>(ids.size());
   for (const std::string& id : ids) {
+    // One that cannot be finished leaves time for the others.
+    const Ctx one_ctx =
+        ctx.within(std::max<std::chrono::nanoseconds>(ctx.left() / left--, kOneBudget));
     const Status in_time = ctx.check();
     if (!in_time) {
       report.failed.push_back(
@@ -200,7 +208,7 @@ Result<RecoverReport> recover(const Ctx& ctx, const Environment& environment) {
       if (!log) return std::move(log).error();
       HAWSER_TRY_ASSIGN(const auto operation, Operation::start(environment, id, *std::move(log)));
       HAWSER_TRY_ASSIGN(const LogState state, operation->state());
-      return recover_phase(ctx, *operation, state);
+      return recover_phase(one_ctx, *operation, state);
     }();
     if (!recovered) {
       report.failed.push_back({id, Error(recovered.error()).with(Stage::recover)});

@@ -133,6 +133,10 @@ class TakeDown {
       if (!had_map) return std::move(had_map).error().with(Stage::map);
       was_there = was_there || *had_map;
     }
+    std::erase_if(there.devices, [&](const ScsiDevice& device) {
+      return std::any_of(there.spared.begin(), there.spared.end(),
+                         [&](const ScsiDevice& spared) { return spared.dev == device.dev; });
+    });
     HAWSER_TRY_ASSIGN(const bool had_device, remove_devices(ctx, there.devices));
     return was_there || had_device;
   }

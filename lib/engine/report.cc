@@ -128,6 +128,7 @@ Result<Attachment> report(const Ctx& ctx, Host& host, const std::string& id,
     attachment.path = map->node();
     attachment.stable_path = "/dev/disk/by-id/dm-uuid-" + kernel_uuid(map->uuid);
     attachment.size_bytes = map->sectors * kSectorBytes;
+    attachment.read_only = map->is_read_only;
   }
   // Another path may have left a disk as well, which nobody has looked at.
   const auto bare =
@@ -140,10 +141,17 @@ Result<Attachment> report(const Ctx& ctx, Host& host, const std::string& id,
         by_path_link(state.paths[static_cast<std::size_t>(bare - attachment.paths.begin())]);
     HAWSER_TRY_ASSIGN(const std::vector<ScsiDevice> devices, host.devices(ctx, *bare->sid));
     for (const ScsiDevice& device : devices) {
-      if (device.name == bare->device) attachment.size_bytes = device.sectors * kSectorBytes;
+      if (device.name != bare->device) continue;
+      attachment.size_bytes = device.sectors * kSectorBytes;
+      attachment.read_only = device.read_only;
     }
   }
   attachment.status = status_word(state, !attachment.path.empty());
+  if (attachment.read_only != state.read_only) {
+    attachment.warnings.push_back(attachment.read_only
+                                      ? "was attached for writing, and is read-only now"
+                                      : "was attached read-only, and can be written to now");
+  }
   if (!is_this_boot) attachment.warnings.push_back("attached before the last reboot");
   return attachment;
 }

@@ -10,10 +10,6 @@
 namespace hawser {
 namespace {
 
-std::string place(const LoggedPath& path) {
-  return path.spec.target + " LUN " + std::to_string(path.spec.lun);
-}
-
 Error rival(const std::string& id, const LogState& state, const std::string& wwid,
             const std::vector<LoggedPath>& paths) {
   const auto is_shared = [&](const LoggedPath& theirs) {
@@ -21,7 +17,7 @@ Error rival(const std::string& id, const LogState& state, const std::string& wwi
       return path.spec.target == theirs.spec.target && path.kernel_lun == theirs.kernel_lun;
     });
   };
-  const std::string where = state.paths.empty() ? "" : " (" + place(state.paths.front()) + ")";
+  const std::string where = state.paths.empty() ? "" : " (" + place_of(state.paths.front()) + ")";
   if (std::any_of(state.paths.begin(), state.paths.end(), is_shared)) {
     return Error(Errc::busy, "unit " + wwid + " is attached as " + id + where + " already");
   }

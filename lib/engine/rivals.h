@@ -14,9 +14,9 @@ namespace hawser {
 Result<std::vector<ScsiDevice>> strangers_in(const Ctx& ctx, Host& host, const Map& map,
                                              const std::vector<ScsiDevice>& ours);
 
-// Keeps other attaches, and whoever undoes one, away from the units at these paths until this
-// operation has ended: what both have found there, neither could take back alone. Who holds them
-// waits for nobody who wants them.
+// Keeps other attaches and joins, and whoever undoes one, away from the units at these paths until
+// this operation has ended: what both have found there, neither could take back alone. Who holds
+// them waits for nobody who wants them.
 //
 // Errors: those of Journal::lock().
 Status hold_places(const Ctx& ctx, Operation& operation, const std::vector<LoggedPath>& paths);

@@ -18,9 +18,6 @@
 namespace hawser {
 namespace {
 
-// Another attach there takes its time; a later recovery finds what is to be undone as well.
-constexpr std::chrono::seconds kPlacesBudget{5};
-
 // By force, for a session whose disks the kernel does not finish deleting.
 constexpr std::chrono::seconds kLogoutBudget{60};
 
@@ -33,11 +30,6 @@ bool is_expelled(const LogState& state, const ScsiDevice& device) {
     return entry.progress == Progress::intended && entry.sid == device.sid &&
            entry.name == device.name && entry.hctl == to_string(device.hctl);
   });
-}
-
-bool is_of(const DeviceEntry& entry, const ScsiDevice& device) {
-  return entry.sid == device.sid && entry.lun == device.hctl.lun &&
-         entry.progress != Progress::ended;
 }
 
 enum class Share { ours, mixed, others };
@@ -93,7 +85,7 @@ Result<std::vector<Session>> sessions_of(const Ctx& ctx, Host& host, const LogSt
 
 bool is_brought_as_it_is(const LogState& state, const ScsiDevice& device) {
   return std::any_of(state.devices.begin(), state.devices.end(), [&](const DeviceEntry& entry) {
-    return is_of(entry, device) && !entry.existed && !entry.identity.empty() &&
+    return entry.is_of(device) && !entry.existed && !entry.identity.empty() &&
            same_unit(entry.identity, device.identity);
   });
 }
@@ -253,7 +245,14 @@ Result<Footprint> unit_footprint(const Ctx& ctx, Operation& operation, const Log
           });
       const bool is_same =
           state.identity.empty() ? is_recorded : same_unit(device.identity, state.identity);
-      if (is_same || (map && map->has_path(device.dev)) || is_expelled(state, device)) {
+      const bool is_in_map = map && map->has_path(device.dev);
+      if (!is_same && (is_in_map || is_expelled(state, device))) {
+        HAWSER_TRY_ASSIGN(const std::vector<LogState> others, other_attachments(ctx, operation));
+        const bool is_anothers = any_names(others, device);
+        if (is_anothers) footprint.spared.push_back(device);
+        if (is_anothers && !is_in_map) continue;
+      }
+      if (is_same || is_in_map || is_expelled(state, device)) {
         footprint.devices.push_back(device);
         continue;
       }

@@ -15,6 +15,7 @@ struct Footprint {
   std::vector<std::string> map_uuids{};
   std::vector<std::string> shared_map_uuids{};  // These have devices of others, too, and stay.
   std::vector<ScsiDevice> strays{};             // Brought by a scan of ours, but of another unit.
+  std::vector<ScsiDevice> spared{};  // Of `devices`, what is another attachment's: it only leaves.
   bool has_session = true;  // To a target of the unit: somebody's scan may bring a device again.
 };
 

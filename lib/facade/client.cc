@@ -5,6 +5,7 @@
 #include "base/mutex.h"
 #include "engine/attach.h"
 #include "engine/detach.h"
+#include "engine/find.h"
 #include "engine/inventory.h"
 #include "engine/join.h"
 #include "engine/recover.h"
@@ -56,6 +57,10 @@ Result<Client> Client::open(ClientOptions options) {
 Result<Attachment> Client::attach(const Ctx& ctx, const VolumeSpec& spec,
                                   const AttachOptions& options) {
   return hawser::attach(ctx, impl_->environment(), spec, options);
+}
+
+Result<std::string> Client::find(const Ctx& ctx, const VolumeSpec& spec) {
+  return hawser::find_attachment(ctx, impl_->environment(), spec);
 }
 
 Result<Attachment> Client::join(const Ctx& ctx, const std::string& id, const JoinOptions& options) {

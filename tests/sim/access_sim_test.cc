@@ -20,6 +20,24 @@ TEST(AccessSimTest, read_only_is_what_the_map_or_the_disk_becomes) {
   EXPECT_TRUE(only_device(world).read_only);
 }
 
+// The array has protected it since.
+TEST(AccessSimTest, what_is_shown_is_what_the_device_is_and_not_what_was_asked_for) {
+  for (const Multipath multipath : {Multipath::required, Multipath::off}) {
+    SimWorld world = sim_world();
+    attach_in_good_weather(world, sim_spec(1), {.multipath = multipath});
+    for (auto& [uuid, map] : world.maps)
+      map.is_read_only = true;
+    for (auto& [name, device] : world.devices)
+      device.read_only = true;
+    SimProcess process(world);
+    const auto shown = show(process.ctx(), process.environment(), attachment_id(sim_spec(1)));
+    ASSERT_TRUE(shown) << shown.error().message();
+    EXPECT_TRUE(shown->read_only);
+    EXPECT_EQ(shown->warnings.size(), 1u);
+    EXPECT_TRUE(attach_once(world, sim_spec(1), {.multipath = multipath}));  // As it was asked for.
+  }
+}
+
 // Keeps: A14
 TEST(AccessSimTest, what_somebody_else_has_open_is_not_made_read_only) {
   SimWorld with_disk = sim_world();
@@ -49,6 +67,37 @@ TEST(AccessSimTest, a_write_protected_unit_is_not_attached_for_writing) {
   EXPECT_EQ(refused.error().code(), Errc::permission_denied);
   EXPECT_EQ(world.picture(), sim_world().picture());
   EXPECT_TRUE(attach_once(world, read_only(sim_spec(2))));
+}
+
+// While it is waited for that nobody has it open, it goes, and its number is another's.
+// Keeps: A14, D10
+TEST(AccessSimTest, what_takes_the_number_of_a_map_or_a_disk_is_not_made_read_only) {
+  for (const Multipath multipath : {Multipath::required, Multipath::off}) {
+    SimWorld world = sim_world();
+    add_foreign(world, kTarget, "10.0.1.2", 1);
+    if (multipath == Multipath::required) map_foreign(world, kUnit, only_device(world).dev);
+    SimProcess process(world);
+    Environment environment = process.environment();
+    bool is_replaced = false;
+    environment.on_event = [&](const Event& event) {
+      if (event.name != "access.read_only") return;
+      is_replaced = true;
+      if (multipath == Multipath::off) {
+        world.devices.begin()->second.hctl.lun = 7;
+        return;
+      }
+      std::swap(world.maps.begin()->second.minor, world.next_minor);
+      map_foreign(world, "another", {.major = 8, .minor = 200});
+    };
+    const Result<Attachment> made =
+        attach(process.ctx(), environment, read_only(sim_spec(1)), {.multipath = multipath});
+    EXPECT_TRUE(is_replaced);
+    ASSERT_FALSE(made);
+    EXPECT_EQ(made.error().code(), Errc::busy) << made.error().message();
+    for (const auto& [uuid, map] : world.maps)
+      EXPECT_FALSE(map.is_read_only) << uuid;
+    EXPECT_FALSE(only_device(world).read_only);
+  }
 }
 
 TEST(AccessSimTest, one_fault_with_a_read_only_map) {

@@ -2,7 +2,7 @@
 // volume is attached and while that is recovered from. Whatever happened, afterwards the volume is
 // attached as a whole, and can be detached without a trace, or the host is as it was; and nothing
 // of anybody else's was touched.
-#include "sim/walk.h"
+#include "sim/foreign.h"
 
 namespace hawser {
 namespace {
@@ -513,6 +513,28 @@ TEST(AttachSimTest, a_volume_whose_session_iscsid_is_taking_over_is_attached_alr
   EXPECT_EQ(world.picture(), kept);
 }
 
+// Its session was logged out by hand and in again, and somebody uses the disk that came with that.
+// Keeps: D7
+TEST(AttachSimTest, what_is_left_of_an_attachment_that_is_gone_is_not_taken_from_who_uses_it) {
+  for (const bool is_mounted : {true, false}) {
+    SimWorld world = sim_world();
+    const AttachOptions options{.multipath = Multipath::off};
+    attach_in_good_weather(world, sim_spec(1), options);
+    world.sessions.clear();
+    world.devices.clear();
+    add_foreign(world, kTarget, "10.0.1.2", 1);
+    std::set<std::string>& used = is_mounted ? world.held_nodes : world.open_nodes;
+    used.insert(only_device(world).name);
+
+    const Result<Attachment> refused = attach_once(world, sim_spec(1), options);
+
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code(), Errc::busy) << refused.error().message();
+    EXPECT_EQ(refused.error().outcome(), Outcome::unchanged);
+    EXPECT_EQ(world.devices.size(), 1u);
+  }
+}
+
 // Keeps: A7
 TEST(AttachSimTest, a_disk_that_does_not_open_costs_its_path_and_no_other) {
   SimWorld world = sim_world();
@@ -528,6 +550,22 @@ TEST(AttachSimTest, a_disk_that_does_not_open_costs_its_path_and_no_other) {
 }
 
 // Keeps: A7, A10
+// Whoever gave us more time would give us more still, in vain.
+TEST(AttachSimTest, a_disk_that_stays_without_a_size_is_no_deadline_of_the_callers) {
+  SimWorld world = sim_world();
+  world.unit_sectors[kUnit] = 0;
+  SimProcess process(world);
+  const Result<Attachment> made =
+      attach(process.ctx(10min), process.environment(), sim_spec(2), {});
+  ASSERT_FALSE(made);
+  EXPECT_EQ(made.error().code(), Errc::unavailable) << made.error().message();
+  EXPECT_EQ(world.picture(), sim_world().picture());
+
+  const Result<Attachment> late = attach(process.ctx(1s), process.environment(), sim_spec(2), {});
+  ASSERT_FALSE(late);
+  EXPECT_EQ(late.error().code(), Errc::deadline_exceeded) << late.error().message();
+}
+
 TEST(AttachSimTest, without_a_map_a_portal_that_hangs_leaves_time_for_the_others) {
   SimWorld world = sim_world();
   world.slow_scans = {{"10.0.1.2", 1'000'000}};

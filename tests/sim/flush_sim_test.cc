@@ -6,6 +6,7 @@
 
 #include "engine/map_paths.h"
 #include "sim/attached.h"
+#include "sim/foreign.h"
 
 namespace hawser {
 namespace {
@@ -194,6 +195,19 @@ TEST(FlushSimTest, a_dead_disk_that_is_in_no_map_is_not_waited_for) {
   EXPECT_EQ(world.picture(), start.before.picture());
 }
 
+// Somebody else's session has brought it.
+// Keeps: D4
+TEST(FlushSimTest, a_dead_disk_beside_the_one_that_was_handed_out_is_not_waited_for) {
+  Attached start = attached(sim_world(), sim_spec(1), {.multipath = Multipath::off});
+  SimWorld& world = start.world;
+  add_foreign(world, kTarget, "10.0.2.2", 1);
+  world.dead_portals = {"10.0.2.2"};
+  const Result<DetachReport> done = detach_once(world, start.id);
+  ASSERT_TRUE(done) << done.error().message();
+  EXPECT_TRUE(done->flushed);
+  EXPECT_TRUE(world.dirty.empty());
+}
+
 // Keeps: D4
 TEST(FlushSimTest, a_map_that_is_there_after_a_crash_is_attached_and_flushed_anew) {
   Attached start = attached(sim_world(), sim_spec(2), {});
@@ -366,6 +380,25 @@ TEST(FlushSimTest, what_is_written_while_a_scan_is_waited_for_is_flushed) {
   detach_in_good_weather(world, attachment_id(sim_spec(2)));
 
   EXPECT_TRUE(world.dirty.empty());
+}
+
+// Nothing was done, and a recovery has nothing to do.
+TEST(FlushSimTest, a_scan_that_goes_on_stops_a_detach_and_leaves_nothing) {
+  SimWorld world = sim_world();
+  world.slow_scans = {{"10.0.2.2", 300'000}};
+  in_turns(world, {}, [](SimProcess& process) {
+    (void)attach(process.ctx(), process.environment(), sim_spec(2), {.grace = 1s});
+  });
+  ASSERT_FALSE(world.scans_in_flight.empty());
+  in_turns(world, {}, [](SimProcess& process) {
+    const Result<DetachReport> done =
+        detach(process.ctx(), process.environment(), attachment_id(sim_spec(2)), {});
+    ASSERT_FALSE(done);
+    EXPECT_EQ(done.error().code(), Errc::deadline_exceeded) << done.error().message();
+    EXPECT_EQ(done.error().outcome(), Outcome::unchanged);
+  });
+  EXPECT_EQ(world.maps.size(), 1u);
+  EXPECT_EQ(world.devices.size(), 1u);
 }
 
 // Keeps: D7

@@ -131,14 +131,15 @@ TEST(ForceSimTest, completes_a_detach_under_the_user_of_a_map_that_came_back) {
 }
 
 // In the middle of an attach, which has come to nothing.
-std::string die_with_a_map(SimWorld& world) {
+std::string die_with_a_map(SimWorld& world, std::uint16_t lun = 1) {
   const std::set<std::string> dead = std::exchange(world.dead_portals, {"10.0.3.2"});
+  const std::size_t maps = world.maps.size();
   die_at(world, "attach.undo", [&](const Ctx& ctx, const Environment& environment) {
-    return attach(ctx, environment, sim_spec(3), {.min_paths = 3});
+    return attach(ctx, environment, sim_spec(3, lun), {.min_paths = 3});
   });
   world.dead_portals = dead;
-  EXPECT_EQ(world.maps.size(), 1u);
-  return attachment_id(sim_spec(3));
+  EXPECT_EQ(world.maps.size(), maps + 1);
+  return attachment_id(sim_spec(3, lun));
 }
 
 // Keeps: D5
@@ -155,6 +156,24 @@ TEST(ForceSimTest, undoes_an_attach_whose_map_somebody_is_stuck_on) {
   ASSERT_TRUE(done) << done.error().message();
   EXPECT_TRUE(done->data_at_risk);
   EXPECT_EQ(world.picture(), before.picture());
+}
+
+// By its order it would have all the time, each time.
+// Keeps: D9
+TEST(ForceSimTest, without_force_one_that_cannot_be_undone_leaves_time_for_the_others) {
+  for (const char* node : {"dm-0", "dm-1"}) {
+    SimWorld world = sim_world();
+    const std::set<std::string> ids{die_with_a_map(world, 1), die_with_a_map(world, 2)};
+    world.open_nodes = {node};
+    const Result<RecoverReport> report = recover_once(world);
+    ASSERT_TRUE(report) << report.error().message();
+    ASSERT_EQ(report->failed.size(), 1u);
+    ASSERT_EQ(report->undone.size(), 1u);
+    EXPECT_EQ((std::set<std::string>{report->failed.front().id, report->undone.front()}), ids);
+    world.open_nodes.clear();
+    (void)recover_in_good_weather(world, *ids.begin());
+    EXPECT_EQ(world.picture(), sim_world().picture());
+  }
 }
 
 // Keeps: D5

@@ -296,6 +296,23 @@ TEST(JoinSimTest, what_is_not_attached_cannot_be_joined) {
   EXPECT_EQ(world.picture(), start.before.picture());
 }
 
+TEST(JoinSimTest, what_is_wrong_with_its_options_is_named) {
+  Degraded start = with_a_late_portal(2);
+  SimProcess process(start.world);
+  const std::string before = start.world.picture();
+  const JoinOptions half{.chap = Chap{.username = "u"}};
+  const JoinOptions hasty{.login_timeout = std::chrono::seconds(0)};
+  const std::pair<JoinOptions, const char*> wrong[] = {{half, "auth_password"},
+                                                       {hasty, "login_timeout"}};
+  for (const auto& [options, name] : wrong) {
+    const auto joined = join(process.ctx(), process.environment(), id_of(start), options);
+    ASSERT_FALSE(joined) << name;
+    EXPECT_EQ(joined.error().code(), Errc::invalid_argument);
+    EXPECT_NE(joined.error().message().find(name), std::string::npos) << joined.error().message();
+  }
+  EXPECT_EQ(start.world.picture(), before);
+}
+
 // multipathd brings back a path whose disk the kernel takes for empty, as often as it fails.
 TEST(JoinSimTest, a_disk_without_a_size_is_looked_at_again) {
   Degraded start{.before = sim_world(), .world = sim_world(), .spec = sim_spec(2), .paths = 2};

@@ -63,6 +63,27 @@ TEST(RebootSimTest, a_recovery_remembers_which_unit_it_was) {
   EXPECT_EQ(refused.error().code(), Errc::identity_mismatch);
 }
 
+// Keeps: R6
+TEST(RebootSimTest, an_attach_that_dies_forgets_no_unit) {
+  SimWorld world = attached_then_rebooted();
+  world.targets[kTarget][1] = "stranger";
+  for (const bool reboots_again : {false, true}) {
+    const int runs = walk(
+        world, 1,
+        [](SimProcess& process, SimWorld&) {
+          (void)attach(process.ctx(), process.environment(), sim_spec(2), {});
+        },
+        [&](SimWorld& after, bool) {
+          if (reboots_again) after.reboot();
+          (void)recover_in_good_weather(after, id());
+          const Result<Attachment> refused = attach_now(after);
+          ASSERT_FALSE(refused);
+          EXPECT_EQ(refused.error().code(), Errc::identity_mismatch);
+        });
+    EXPECT_GT(runs, 30);
+  }
+}
+
 TEST(RebootSimTest, a_detach_after_it_undoes_what_is_on_disk) {
   SimWorld world = attached_then_rebooted();
 
@@ -79,6 +100,13 @@ TEST(RebootSimTest, attaches_that_fail_one_after_the_other_leave_no_records) {
   const std::size_t size = world.logs[id()].size();
   for (int i = 0; i < 3; ++i) {
     EXPECT_FALSE(attach_now(world));
+    EXPECT_EQ(world.logs[id()].size(), size);
+  }
+
+  VolumeSpec wide = sim_spec(2);  // It fails before it has begun.
+  wide.discovery = true;
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_FALSE(attach_once(world, wide, {.min_paths = 9}));
     EXPECT_EQ(world.logs[id()].size(), size);
   }
 }

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "engine/join.h"
 #include "sim/dice.h"
 #include "sim/foreign.h"
 #include "sim/process.h"
@@ -131,6 +132,73 @@ TEST(RivalsSimTest, who_recovers_a_dead_attach_takes_nothing_from_a_detach_that_
   world.open_nodes.clear();
   detach_in_good_weather(world, id);
   EXPECT_EQ(world.picture(), orphan.start.picture());
+}
+
+// What is behind the late portal of `wide` is another volume, which `narrow` is for.
+struct Refused {
+  SimWorld start = two_targets("stranger");
+  SimWorld world = start;
+  VolumeSpec wide = spec_of_both();
+  VolumeSpec narrow = spec_of(kOther);
+};
+
+Refused refused() {
+  Refused made;
+  made.narrow.paths.front().portal = made.wide.paths.back().portal;
+  made.world.dead_portals = {"10.0.2.2"};
+  attach_in_good_weather(made.world, made.wide, {});
+  made.world.dead_portals.clear();
+  return made;
+}
+
+// `work` is to take nothing from who attaches `narrow`: its disk is there for him to find as long
+// as a join looks at it.
+void run_beside_an_attach(const Refused& refused, const SimWorld& start,
+                          const std::function<void(SimProcess&)>& work) {
+  constexpr int kRuns = 2000;
+  for (int seed = 0; seed < kRuns && !::testing::Test::HasFailure(); ++seed) {
+    SimWorld world = start;
+    bool is_attached = false;
+    two_at_once(world, seed, work,
+                [&](SimProcess& process) { is_attached = can_attach(process, refused.narrow); });
+
+    EXPECT_TRUE(is_attached) << "seed " << seed;
+    EXPECT_EQ(world.devices.size(), 2u) << "seed " << seed;
+    EXPECT_EQ(world.maps.size(), 2u) << "seed " << seed;
+    EXPECT_TRUE(recover_in_good_weather(world, attachment_id(refused.wide)));
+    for (const VolumeSpec& spec : {refused.wide, refused.narrow})
+      detach_in_good_weather(world, attachment_id(spec));
+    EXPECT_EQ(world.picture(), refused.start.picture()) << "seed " << seed;
+  }
+}
+
+Result<Attachment> join_wide(SimProcess& process, const Environment& environment,
+                             const Refused& refused) {
+  return join(process.ctx(), environment, attachment_id(refused.wide), {});
+}
+
+// Keeps: D10
+TEST(RivalsSimTest, a_join_takes_nothing_from_who_attaches_what_it_refuses) {
+  const Refused start = refused();
+  run_beside_an_attach(start, start.world, [&](SimProcess& process) {
+    (void)join_wide(process, process.environment(), start);
+  });
+}
+
+// Keeps: D10
+TEST(RivalsSimTest, who_recovers_a_dead_join_takes_nothing_from_who_attaches_what_it_refuses) {
+  const Refused start = refused();
+  SimWorld world = start.world;
+  SimProcess dying(world);
+  Environment environment = dying.environment();
+  environment.on_event = [](const Event& event) {
+    if (event.name == "device.found") throw SimCrash{};
+  };
+  EXPECT_THROW((void)join_wide(dying, environment, start), SimCrash);
+  ASSERT_EQ(world.devices.size(), 2u);
+  run_beside_an_attach(start, world, [](SimProcess& process) {
+    (void)recover(process.ctx(), process.environment());
+  });
 }
 
 }  // namespace

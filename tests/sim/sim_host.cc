@@ -328,7 +328,10 @@ Result<ScsiDevice> SimHost::wait_for_device(const Ctx& ctx, const Session& sessi
                                             std::uint32_t lun) {
   HAWSER_TRY_ASSIGN(const std::vector<ScsiDevice> found, devices(ctx, session.sid));
   for (const ScsiDevice& device : found) {
-    if (device.hctl.lun == lun) return device;
+    if (device.hctl.lun != lun) continue;
+    if (device.sectors > 0) return device;
+    wait(ctx, [] { return false; });
+    return Error(Errc::deadline_exceeded, "no size");
   }
   if (world_.kind_of(session.unit(lun)) == UnitKind::other) {
     return Error(Errc::unsupported, "it is a tape");

@@ -1,6 +1,7 @@
 #include "tools/hawser/command.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "tools/hawser/spec_options.h"
 
@@ -11,13 +12,19 @@ Result<Client> open_client(const Run& run) {
   return Client::open(run.client);
 }
 
-Result<std::string> read_subject(const Ctx& ctx, const Invocation& invocation) {
+Result<Subject> read_subject(const Ctx& ctx, const Invocation& invocation) {
   if (!invocation.id.empty()) {
     HAWSER_TRY(check_id(invocation.id));
-    return invocation.id;
+    return Subject{.id = invocation.id};
   }
-  HAWSER_TRY_ASSIGN(const VolumeSpec spec, read_spec(ctx, invocation.spec));
-  return attachment_id(spec);
+  HAWSER_TRY_ASSIGN(VolumeSpec spec, read_spec(ctx, invocation.spec));
+  std::string id = attachment_id(spec);
+  return Subject{.id = std::move(id), .spec = std::move(spec)};
+}
+
+Result<std::string> find_subject(const Ctx& ctx, Client& client, const Subject& subject) {
+  if (!subject.spec) return subject.id;
+  return client.find(ctx, *subject.spec);
 }
 
 Status check_id(const std::string& id) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -41,9 +42,16 @@ Result<Output> run_sessions(const Run& run);
 // has been done yet.
 Result<Client> open_client(const Run& run);
 
-// The id of the attachment that is meant: by itself, or by the specification that it came from.
+// The attachment that is meant: by itself, or by the specification that it came from.
+struct Subject {
+  std::string id{};
+  std::optional<VolumeSpec> spec{};
+};
 // Errors: invalid_argument at Stage::input.
-Result<std::string> read_subject(const Ctx& ctx, const Invocation& invocation);
+Result<Subject> read_subject(const Ctx& ctx, const Invocation& invocation);
+
+// Its id. Errors: those of Client::find().
+Result<std::string> find_subject(const Ctx& ctx, Client& client, const Subject& subject);
 
 // Checks that an id could be one. Errors: invalid_argument at Stage::input.
 Status check_id(const std::string& id);

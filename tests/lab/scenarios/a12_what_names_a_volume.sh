@@ -11,7 +11,7 @@ listen_on "$TARGET" "[fd00:1::2]:3260" "[fd00:2::2]:3260"
 ip -netns tgt addr add fe80::2/64 dev t1 nodad
 listen_on "$TARGET" "[::]:3262"
 # LIO takes the two bytes of the LUN as a number, so 0x4000 | lun is flat addressing.
-for lun in 255 $((0x4000 | 1)) $((0x4000 | 256)) $((0x4000 | 16383)); do add_lun "$TARGET" $lun volume; done
+for lun in 255 300 $((0x4000 | 1)) $((0x4000 | 256)) $((0x4000 | 16383)); do add_lun "$TARGET" $lun volume; done
 # The same unit behind another target, as arrays do that have a name for each port.
 make_target "$OTHER_TARGET"
 add_lun "$OTHER_TARGET" 7 volume
@@ -49,6 +49,9 @@ attaches "LUN 256" 1
 spec '"16383"' 10.0.1.2:3260,1
 attaches "LUN 16383" 1
 check "it has flat addressing" equal "$(field '.paths[0].hctl|split(":")[3]' /run/attached)" 32767
+more='{"addressing_mode": "SAM"}' spec 300 10.0.1.2
+attaches "LUN 300 as a plain number" 1
+check "plain as asked for" equal "$(field '.paths[0].hctl|split(":")[3]' /run/attached)" 300
 more='{"addressing_mode": "SAM3-flat"}' spec 1 10.0.2.2
 attaches "LUN 1 with flat addressing" 1
 check "flat as asked for" equal "$(field '.paths[0].hctl|split(":")[3]' /run/attached)" 16385
@@ -67,6 +70,11 @@ check "what is one path is noted" grep -q twice <<<"$(field '.warnings|join(" ")
 jq -n --arg a "$TARGET" --arg b "$OTHER_TARGET" '{target_portals: ["10.0.1.2:3260", "10.0.2.2:3260"],
   target_iqns: [$a, $b], target_luns: [255, 7], target_portal: "10.0.1.2:3260", target_iqn: $a, target_lun: 255}' >/run/spec
 attaches "two targets with a LUN each" 2
+expect_exit 0 hawser attach --json --spec /run/spec
+id=$(field .id)
+expect_exit 1 hawser detach --json --target "$OTHER_TARGET" --lun 7 --portal 10.0.2.2
+check "by one of them it is not taken for detached" grep -q "is attached as $id" <<<"$(field .error.message)"
+expect_exit 0 hawser detach "$id"
 
 jq -n --arg iqn "$LONG_TARGET" '{target_portals: ["10.0.1.2:3260"], target_iqn: $iqn, target_lun: 1}' >/run/spec
 check "the name has 223 bytes" equal ${#LONG_TARGET} 223
