@@ -8,8 +8,8 @@ reduced='reduced performance and safety'
 
 # A udev that is behind still has the link of a map of before, whose number is another's by now.
 mknod /run/other b 7 99
-mkdir -p /dev/disk/by-id
 for how in preferred required; do
+  mkdir -p /dev/disk/by-id  # udev removes it when it is empty.
   ln -s /run/other "/dev/disk/by-id/dm-uuid-mpath-$(wwid_of volume)"
   expect_exit 0 hawser attach --json --multipath $how $(volume 1)
   check "$how: one path is a map" equal "$(field .multipath)" true
