@@ -161,6 +161,17 @@ Status announce_serial_names(const Ctx& ctx, Operation& operation) {
   return ok();
 }
 
+// Whether another attachment of this boot is of that unit: the array may have given it another LUN
+// since a reboot, and whoever attached it found the entry there.
+Result<bool> is_others_wwid(const Ctx& ctx, Operation& operation, const std::string& wwid) {
+  HAWSER_TRY_ASSIGN(const std::string boot_id, operation.host().boot_id());
+  HAWSER_TRY_ASSIGN(const std::vector<OtherLog> logs, other_logs(ctx, operation));
+  return std::any_of(logs.begin(), logs.end(), [&](const OtherLog& log) {
+    return log.state && log.state->phase != Phase::idle && log.state->boot_id == boot_id &&
+           log.state->wwid == wwid;
+  });
+}
+
 // A take-down succeeds with a map that its openers keep, and by force with whatever it could not
 // remove.
 Status check_gone(const Ctx& ctx, Operation& operation, const Look& look) {
@@ -249,8 +260,8 @@ Result<Footprint> unit_footprint(const Ctx& ctx, Operation& operation, const Log
       if (!is_same && (is_in_map || is_expelled(state, device))) {
         HAWSER_TRY_ASSIGN(const std::vector<LogState> others, other_attachments(ctx, operation));
         const bool is_anothers = any_names(others, device);
-        if (is_anothers) footprint.spared.push_back(device);
         if (is_anothers && !is_in_map) continue;
+        if (is_anothers) footprint.spared.push_back(device);
       }
       if (is_same || is_in_map || is_expelled(state, device)) {
         footprint.devices.push_back(device);
@@ -276,7 +287,8 @@ Status undo_on_disk(const Ctx& ctx, Operation& operation) {
   HAWSER_TRY_ASSIGN(const LogState state, operation.state());
   for (const WwidEntry& entry : state.wwids) {
     if (entry.progress == Progress::ended) continue;
-    HAWSER_TRY(host.forget_wwid(ctx, entry.wwid));
+    HAWSER_TRY_ASSIGN(const bool is_shared, is_others_wwid(ctx, operation, entry.wwid));
+    if (!is_shared) HAWSER_TRY(host.forget_wwid(ctx, entry.wwid));
     operation.undone(step::kWwid, entry.number);
   }
   for (const NodeEntry& entry : state.nodes) {

@@ -63,6 +63,18 @@ TEST(RebootSimTest, a_recovery_remembers_which_unit_it_was) {
   EXPECT_EQ(refused.error().code(), Errc::identity_mismatch);
 }
 
+// The array has given the unit another LUN, so that it is another attachment.
+// Keeps: R4
+TEST(RebootSimTest, what_an_earlier_boot_left_takes_no_entry_from_an_attachment) {
+  SimWorld world = attached_then_rebooted();
+  world.targets[kTarget] = {{7, kUnit}};
+  attach_in_good_weather(world, sim_spec(2, 7), {});
+  const std::set<std::string> wwids = world.wwids;
+  ASSERT_EQ(wwids.size(), 1u);
+  EXPECT_FALSE(recover_in_good_weather(world, id()));
+  EXPECT_EQ(world.wwids, wwids);
+}
+
 // Keeps: R6
 TEST(RebootSimTest, an_attach_that_dies_forgets_no_unit) {
   SimWorld world = attached_then_rebooted();
