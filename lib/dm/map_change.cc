@@ -22,6 +22,9 @@ namespace {
 constexpr std::uint32_t kNoFlush = DM_SKIP_LOCKFS_FLAG | DM_NOFLUSH_FLAG;
 constexpr std::uint32_t kFlush = DM_SKIP_LOCKFS_FLAG;
 
+// Somebody else may suspend and resume a map while we look at it; he does so a few times in a row.
+constexpr int kResumeTries = 10;
+
 Result<UniqueFd> open_control() {
   constexpr const char* path = "/dev/mapper/control";
   UniqueFd control(::open(path, O_RDWR | O_CLOEXEC));
@@ -95,15 +98,19 @@ Status switch_table(int control, const std::string& uuid, std::uint32_t flags,
                     std::uint32_t event_nr) {
   const int err = resume_on(control, uuid, flags, event_nr);
   if (err == 0) return ok();
-  // Somebody else has resumed it between the two halves of this, suspension and switch. Source:
-  // do_resume() and dm_swap_table() in Linux drivers/md.
-  if (err == EINVAL && is_live(control, uuid)) return ok();
-  // Somebody else, multipathd mostly, has removed it between load and switch.
   Error error = Error::from_errno(err, "switch map " + uuid + " to its new table");
-  if (err == ENXIO && is_gone(control, uuid)) return error;
-  // The kernel has suspended the map and dropped the table: without this all I/O would hang.
-  const int again = resume_on(control, uuid, kNoFlush, event_nr);
-  if (again == 0) return error;
+  for (int i = 0; i < kResumeTries; ++i) {
+    // Somebody else, multipathd mostly, has resumed it between the two halves of this, suspension
+    // and switch; what he has loaded is for the caller to see. Source: do_resume() and
+    // dm_swap_table() in Linux drivers/md.
+    if (is_live(control, uuid)) return err == EINVAL ? ok() : Status(std::move(error));
+    // Or has removed it between load and switch.
+    if (is_gone(control, uuid)) return error;
+    // The kernel has suspended the map and dropped the table: without this all I/O would hang.
+    const int again = resume_on(control, uuid, kNoFlush, event_nr);
+    if (again == 0) return error;
+    if (again != EINVAL) break;  // Else he has resumed it in this very moment.
+  }
   return std::move(error).with("map " + uuid + " is left suspended").with(Outcome::unknown);
 }
 
