@@ -1,6 +1,7 @@
 #include "engine/recover.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "base/listed.h"
@@ -146,6 +147,40 @@ Status announce_wwid(Operation& operation) {
 
 }  // namespace
 
+namespace {
+
+// Whether there is more to do than to look.
+bool is_unfinished(const LogState& state, const std::string& boot_id) {
+  const auto has_intended = [](const auto& entries) {
+    return std::any_of(entries.begin(), entries.end(),
+                       [](const auto& entry) { return entry.progress == Progress::intended; });
+  };
+  switch (state.phase) {
+    case Phase::idle: return false;
+    case Phase::attaching:
+    case Phase::detaching: return true;
+    case Phase::attached: break;
+  }
+  return state.boot_id != boot_id || has_intended(state.joins) || has_intended(state.resizes) ||
+         has_intended(state.sessions);
+}
+
+// What cannot be read now is told of when it is its turn.
+Result<std::set<std::string>> unfinished_of(const Environment& environment,
+                                            const std::vector<std::string>& ids) {
+  HAWSER_TRY_ASSIGN(const std::string boot_id, environment.host.boot_id());
+  std::set<std::string> unfinished;
+  for (const std::string& id : ids) {
+    const Result<std::vector<Record>> records = environment.journal.read(id);
+    if (!records) continue;
+    const Result<LogState> state = replay(*records);
+    if (state && is_unfinished(*state, boot_id)) unfinished.insert(id);
+  }
+  return unfinished;
+}
+
+}  // namespace
+
 Result<std::vector<std::string>> dismantle(const Ctx& ctx, Operation& operation,
                                            const LogState& state, Removal removal) {
   HAWSER_TRY_ASSIGN(const std::string boot_id, operation.host().boot_id());
@@ -187,19 +222,25 @@ Result<std::vector<std::string>> dismantle(const Ctx& ctx, Operation& operation,
 }
 
 Result<RecoverReport> recover(const Ctx& ctx, const Environment& environment) {
-  HAWSER_TRY_ASSIGN(const std::vector<std::string> ids, environment.journal.list());
+  HAWSER_TRY_ASSIGN(std::vector<std::string> ids, environment.journal.list());
+  HAWSER_TRY_ASSIGN(const std::set<std::string> unfinished, unfinished_of(environment, ids));
+  // The others take no time.
+  std::stable_partition(ids.begin(), ids.end(),
+                        [&](const std::string& id) { return !unfinished.contains(id); });
+  auto left = static_cast<std::int64_t>(unfinished.size());
   RecoverReport report;
-  auto left = static_cast<std::int64_t>(ids.size());
   for (const std::string& id : ids) {
-    // One that cannot be finished leaves time for the others.
-    const Ctx one_ctx =
-        ctx.within(std::max<std::chrono::nanoseconds>(ctx.left() / left--, kOneBudget));
     const Status in_time = ctx.check();
     if (!in_time) {
       report.failed.push_back(
           {id, Error(in_time.error()).with("not looked at").with(Stage::recover)});
       continue;
     }
+    // One that cannot be finished leaves time for the others.
+    const Ctx one_ctx =
+        unfinished.contains(id)
+            ? ctx.within(std::max<std::chrono::nanoseconds>(ctx.left() / left--, kOneBudget))
+            : ctx;
     Result<std::unique_ptr<LogFile>> log = environment.journal.try_open(id);
     if (!log && (log.error().code() == Errc::busy || log.error().code() == Errc::not_found)) {
       continue;  // A live process works on it, or has just finished.

@@ -176,6 +176,24 @@ TEST(ForceSimTest, without_force_one_that_cannot_be_undone_leaves_time_for_the_o
   }
 }
 
+// Those that are whole need none.
+TEST(ForceSimTest, a_recovery_gives_its_time_to_what_is_unfinished) {
+  SimWorld world = sim_world();
+  for (std::uint16_t lun = 3; lun < 13; ++lun) {
+    world.targets[kTarget][lun] = "unit-" + std::to_string(lun);
+    attach_in_good_weather(world, sim_spec(1, lun), {});
+  }
+  const std::string id = die_with_a_map(world);
+  world.open_nodes = {
+      "dm-" + std::to_string(world.maps.at(map_uuid_of(wwid_of(sim_identity(kUnit)))).minor)};
+  const std::int64_t start_ms = world.uptime_ms;
+  const Result<RecoverReport> report = recover_once(world);
+  ASSERT_TRUE(report) << report.error().message();
+  ASSERT_EQ(report->failed.size(), 1u);
+  EXPECT_EQ(report->failed.front().id, id);
+  EXPECT_GT(world.uptime_ms - start_ms, 50'000);  // Of 60 s.
+}
+
 // Keeps: D5
 TEST(ForceSimTest, does_not_wait_for_an_attach_to_be_undone_that_cannot_be) {
   const SimWorld before = sim_world();
