@@ -274,7 +274,14 @@ Result<std::optional<Attachment>> settle_the_past(const Ctx& ctx, Operation& ope
                  "an attachment in the log is gone from the kernel: attaching anew");
   // What is there of it all the same, somebody may have taken up since.
   HAWSER_TRY_ASSIGN(Subject subject, find_subject(ctx, operation, state));
-  HAWSER_TRY(check_unused(ctx.within(kPassingOpener), operation, state, subject));
+  const auto budget = kPassingOpener * (1 + subject.nodes().size());
+  const Status unused = check_unused(ctx.within(budget), operation, state, subject);
+  HAWSER_TRY(ctx.check());
+  if (!unused && unused.error().code() == Errc::deadline_exceeded) {
+    return Error(Errc::busy, "it takes too long to see who uses what is left of it: " +
+                                 unused.error().message());
+  }
+  HAWSER_TRY(unused);
   HAWSER_TRY(dismantle(ctx, operation, state, Removal::if_unused));
   return std::optional<Attachment>{};
 }

@@ -242,6 +242,8 @@ Result<DetachReport> detach(const Ctx& ctx, const Environment& environment, cons
       HAWSER_TRY(detaching.complete(ctx, state, report));
       report.warnings = operation->warnings();
       HAWSER_TRY_ASSIGN(state, operation->state());
+      // Which unit it was is of no use any more.
+      if (state.phase == Phase::idle && !operation->is_forgotten()) return operation->forget();
     }
     // Opening the log may have made it anew, when another detach was faster.
     if (!report.was_attached && state.identity.empty()) return operation->forget();

@@ -12,6 +12,12 @@ using namespace std::chrono_literals;
 // One session whose counters cannot be had must not keep the others from being shown.
 constexpr auto kCountersBudget = 2s;
 
+// A damaged log, or one that others can write to. Not what keeps every log from being read.
+bool is_of_one_log(const Error& error) {
+  return error.code() == Errc::corrupt ||
+         (error.code() == Errc::permission_denied && error.stage() == Stage::journal);
+}
+
 std::string state_word(SessionState state) {
   switch (state) {
     case SessionState::logged_in: return "LOGGED_IN";
@@ -29,7 +35,7 @@ Result<std::vector<Attachment>> list(const Ctx& ctx, const Environment& environm
   for (const std::string& id : ids) {
     Result<Attachment> one = show(ctx, environment, id);
     if (!one && one.error().code() == Errc::not_found) continue;  // Detached meanwhile.
-    if (!one && one.error().stage() == Stage::journal) {
+    if (!one && is_of_one_log(one.error())) {
       // One bad log must not hide the others.
       one = Attachment{.id = id, .status = "unreadable", .warnings = {one.error().message()}};
     }

@@ -297,9 +297,15 @@ Result<Attachment> join_missing(const Ctx& ctx, Operation& operation, const Join
         .with(Stage::journal);
   }
 
-  HAWSER_TRY(hold_places(ctx, operation, missing));
+  const Ctx work_ctx = plan.budget ? ctx.within(*plan.budget) : ctx;
+  const Status alone = hold_places(work_ctx, operation, missing);
+  if (!alone && (!plan.budget || !ctx.check())) return alone.error();
+  if (!alone) {  // What is there can be used meanwhile.
+    attachment.warnings.push_back("paths were not joined: " + alone.error().message());
+    return attachment;
+  }
   Joiner joiner(operation, state, plan.path);
-  HAWSER_TRY(joiner.run(ctx, plan.budget ? ctx.within(*plan.budget) : ctx, missing));
+  HAWSER_TRY(joiner.run(ctx, work_ctx, missing));
   HAWSER_TRY_ASSIGN(state, operation.state());
   Result<Attachment> joined = report(ctx, operation.host(), operation.id(), state);
   if (!joined && joiner.has_pending()) return std::move(joined).error().with(Outcome::unknown);

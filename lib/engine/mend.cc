@@ -70,7 +70,14 @@ Result<bool> mend_some(const Ctx& ctx, Operation& operation, const LogState& sta
   for (const JoinEntry& join : state.joins) {
     if (join.progress != Progress::intended) continue;
     if (!with_pending && is_login_pending(state, join)) continue;
-    HAWSER_TRY(hold_places(ctx.within(at_most(ctx, kPlacesBudget)), operation, state.paths));
+    const Status alone =
+        hold_places(ctx.within(at_most(ctx, kPlacesBudget)), operation, state.paths);
+    if (!alone && alone.error().code() == Errc::busy && !with_pending) {
+      operation.warn("join.left", "a path that a dead process was joining is left for later: " +
+                                      alone.error().message());
+      continue;
+    }
+    HAWSER_TRY(alone);
     HAWSER_TRY(settle_join(ctx, operation, state, join));
     is_mended = true;
   }

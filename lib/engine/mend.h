@@ -10,8 +10,8 @@ namespace hawser {
 Result<bool> settle_join(const Ctx& ctx, Operation& operation, const LogState& state,
                          const JoinEntry& join);
 
-// Settles every join but those whose login is pending, and resumes a map that a resize left
-// suspended. What is whole stays as it is.
+// Settles every join but those whose login is pending, or at whose unit somebody else is at work,
+// and resumes a map that a resize left suspended. What is whole stays as it is.
 Status mend(const Ctx& ctx, Operation& operation, const LogState& state);
 
 // mend(), and settles the joins whose login is pending. True if there was anything to do.

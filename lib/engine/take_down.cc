@@ -164,12 +164,9 @@ Status announce_serial_names(const Ctx& ctx, Operation& operation) {
 // Whether another attachment of this boot is of that unit: the array may have given it another LUN
 // since a reboot, and whoever attached it found the entry there.
 Result<bool> is_others_wwid(const Ctx& ctx, Operation& operation, const std::string& wwid) {
-  HAWSER_TRY_ASSIGN(const std::string boot_id, operation.host().boot_id());
-  HAWSER_TRY_ASSIGN(const std::vector<OtherLog> logs, other_logs(ctx, operation));
-  return std::any_of(logs.begin(), logs.end(), [&](const OtherLog& log) {
-    return log.state && log.state->phase != Phase::idle && log.state->boot_id == boot_id &&
-           log.state->wwid == wwid;
-  });
+  HAWSER_TRY_ASSIGN(const std::vector<LogState> others, other_attachments(ctx, operation));
+  return std::any_of(others.begin(), others.end(),
+                     [&](const LogState& other) { return other.wwid == wwid; });
 }
 
 // A take-down succeeds with a map that its openers keep, and by force with whatever it could not

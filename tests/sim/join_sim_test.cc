@@ -296,6 +296,43 @@ TEST(JoinSimTest, what_is_not_attached_cannot_be_joined) {
   EXPECT_EQ(world.picture(), start.before.picture());
 }
 
+// An attach by other targets, that hangs.
+SimWorld with_somebody_at_work(SimWorld world) {
+  world.locks.insert(std::string("unit ") + kTarget + " 1");
+  return world;
+}
+
+TEST(JoinSimTest, an_attach_waits_for_nobody_to_complete_what_is_attached) {
+  Degraded start = with_a_late_portal(2);
+  start.world = with_somebody_at_work(start.world);
+  in_turns(start.world, {}, [&](SimProcess& process) {
+    const Result<Attachment> made = attach_again(process, start);
+    ASSERT_TRUE(made) << made.error().message();
+    EXPECT_TRUE(made->degraded);
+    EXPECT_FALSE(made->warnings.empty());
+    EXPECT_LT(made->elapsed, 10s);
+    const Result<Attachment> joined = join_now(process, start);
+    ASSERT_FALSE(joined);
+    EXPECT_EQ(joined.error().code(), Errc::busy);
+  });
+}
+
+TEST(JoinSimTest, a_dead_join_at_whose_unit_somebody_is_at_work_stops_no_detach) {
+  Degraded start = with_a_late_portal(2);
+  SimProcess dying(start.world);
+  Environment environment = dying.environment();
+  environment.on_event = [](const Event& event) {
+    if (event.name == "device.found") throw SimCrash{};
+  };
+  EXPECT_THROW((void)join(dying.ctx(), environment, id_of(start), {}), SimCrash);
+  start.world = with_somebody_at_work(start.world);
+  in_turns(start.world, {}, [&](SimProcess& process) {
+    const auto done = detach(process.ctx(), process.environment(), id_of(start), {});
+    ASSERT_TRUE(done) << done.error().message();
+  });
+  EXPECT_EQ(start.world.picture(), start.before.picture());
+}
+
 TEST(JoinSimTest, what_is_wrong_with_its_options_is_named) {
   Degraded start = with_a_late_portal(2);
   SimProcess process(start.world);

@@ -96,6 +96,21 @@ TEST(RebootSimTest, an_attach_that_dies_forgets_no_unit) {
   }
 }
 
+// Whoever detaches has no use for that any more, and the LUN is to be another's.
+TEST(RebootSimTest, a_detach_of_an_attach_that_died_forgets_the_unit) {
+  SimWorld world = attached_then_rebooted();
+  SimProcess dying(world);
+  Environment environment = dying.environment();
+  environment.on_event = [](const Event& event) {
+    if (event.name == "map.create") throw SimCrash{};
+  };
+  EXPECT_THROW((void)attach(dying.ctx(), environment, sim_spec(2), {}), SimCrash);
+  detach_in_good_weather(world, id());
+  EXPECT_EQ(world.picture(), kNoPicture);
+  world.targets[kTarget][1] = "later";
+  EXPECT_TRUE(attach_now(world));
+}
+
 TEST(RebootSimTest, a_detach_after_it_undoes_what_is_on_disk) {
   SimWorld world = attached_then_rebooted();
 
