@@ -318,6 +318,13 @@ void Replayer::finish(const Record& record, FieldReader& fields) {
   } else if (DeviceEntry* device = find_entry(state_.devices, record.number)) {
     device->progress = Progress::done;
     if (fields.has("designators")) device->identity = fields.identity();
+    const std::optional<DevT> dev = parse_dev(fields.text_or("dev", ""));
+    const std::optional<Hctl> hctl = parse_hctl(fields.text_or("hctl", ""));
+    if (dev && hctl) {
+      device->name = fields.text_or("name", "");
+      device->dev = *dev;
+      device->hctl = *hctl;
+    }
   } else if (NodeEntry* node = find_entry(state_.nodes, record.number)) {
     node->progress = Progress::done;
   } else if (WwidEntry* wwid = find_entry(state_.wwids, record.number)) {

@@ -80,6 +80,10 @@ struct DeviceEntry {
   std::uint32_t lun = 0;
   bool existed = false;  // It was there before we scanned.
   Identity identity{};   // What it showed then; empty in logs of 0.1.0.
+  // What it was called then, if it was found.
+  std::string name{};
+  DevT dev{};
+  Hctl hctl{};
 
   // Whether it is about this device, and has not ended.
   bool is_of(const ScsiDevice& device) const;

@@ -67,12 +67,26 @@ class TakeDown {
   Host& host() const { return operation_.host(); }
 
   Status run_to_the_end(const Ctx& ctx, const std::function<void()>& meanwhile) {
+    HAWSER_TRY(find_gone(ctx));
     HAWSER_TRY(remove_for_good(ctx, meanwhile));
-    if (!has_changed_) return ok();
+    if (!has_changed_ && gone_.empty()) return ok();
     HAWSER_TRY(wait_for_udev(ctx));
     const Ctx forget_ctx = ctx.within(at_most(ctx, kForgetBudget));
     const Status forgotten = host().wait_for_udev_to_forget(forget_ctx, gone_);
     if (!forgotten) operation_.warn("udev.slow", forgotten.error().message());
+    return ok();
+  }
+
+  // A process that is dead by now may have removed these, and multipathd be behind with it.
+  Status find_gone(const Ctx& ctx) {
+    HAWSER_TRY_ASSIGN(const LogState state, operation_.state());
+    for (const DeviceEntry& entry : state.devices) {
+      if (entry.progress != Progress::done || entry.name.empty()) continue;
+      HAWSER_TRY_ASSIGN(const std::optional<ScsiDevice> there, host().find_device(ctx, entry.dev));
+      if (there) continue;
+      gone_.push_back({.hctl = entry.hctl, .sid = entry.sid, .name = entry.name, .dev = entry.dev});
+    }
+    multipathd_end_ = ctx.clock.now() + at_most(ctx, kMultipathdBudget);
     return ok();
   }
 
@@ -87,7 +101,7 @@ class TakeDown {
       }
       if (std::exchange(is_first, false)) {
         meanwhile();
-        if (!has_changed_) return ok();
+        if (!has_changed_ && gone_.empty()) return ok();
         continue;
       }
       HAWSER_TRY_ASSIGN(const bool is_known, is_known_to_multipathd(ctx));
@@ -288,7 +302,7 @@ class TakeDown {
   std::set<std::string> removed_{};   // Of those, the ones that were removed.
   std::set<std::string> closing_{};   // Maps that their openers keep for now.
   std::set<std::string> left_{};      // Devices that could not be deleted, and are given up.
-  std::vector<ScsiDevice> gone_{};    // Devices that were removed.
+  std::vector<ScsiDevice> gone_{};    // Devices that were removed, by us or before us.
   bool is_multipathd_late_ = false;
 };
 

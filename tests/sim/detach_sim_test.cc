@@ -152,6 +152,39 @@ TEST(DetachSimTest, a_map_that_comes_when_its_disk_is_gone_is_waited_for) {
   EXPECT_EQ(world.picture(), before.picture());
 }
 
+// It is behind with what a detach that died has removed, and writes its WWID down once more.
+// Keeps: D2, D9
+TEST(DetachSimTest, a_recovery_waits_for_multipathd_to_let_go_of_what_the_dead_has_removed) {
+  const SimWorld before = sim_world();
+  SimWorld world = before;
+  attach_in_good_weather(world, sim_spec(2), {});
+  const std::string id = attachment_id(sim_spec(2));
+  const std::string name = world.devices.begin()->first;
+  const auto die = [&](Faults& faults) {
+    if (world.sessions.empty()) faults.kill();
+  };
+  in_turns(world, die, [&](SimProcess& process) {
+    (void)detach(process.ctx(), process.environment(), id, {});
+  });
+  ASSERT_TRUE(world.logs.contains(id));
+  world.known_paths = {name};
+  const std::int64_t late_ms = world.uptime_ms + 2000;
+  in_turns(
+      world,
+      [&](Faults&) {
+        if (world.uptime_ms < late_ms || world.known_paths.empty()) return;
+        world.wwids.insert(wwid_of(sim_identity(kUnit)));
+        world.known_paths.clear();
+      },
+      [&](SimProcess& process) {
+        const Result<RecoverReport> report = recover(process.ctx(), process.environment());
+        ASSERT_TRUE(report) << report.error().message();
+        EXPECT_EQ(report->completed, std::vector<std::string>{id});
+      });
+  EXPECT_TRUE(world.known_paths.empty());
+  EXPECT_EQ(world.picture(), before.picture());
+}
+
 // Keeps: D2
 TEST(DetachSimTest, what_comes_back_is_removed_again) {
   for (const bool is_map : {true, false}) {
