@@ -134,9 +134,9 @@ class HAWSER_API Client {
   /// controller may name other targets of a volume now than it did at the attach, and lead to
   /// another id: what shares a target and LUN with `spec` is attached all the same.
   ///
-  /// @errors  busy (it is attached by other targets: the message has the id), identity_mismatch
-  /// (the
-  ///          id is another volume's), invalid_argument, deadline_exceeded, cancelled, io.
+  /// @errors  busy (it is attached by other targets: the message has the id),
+  ///          identity_mismatch (the id is another volume's), invalid_argument,
+  ///          deadline_exceeded, cancelled, io.
   Result<std::string> find(const Ctx& ctx, const VolumeSpec& spec);
 
   /// Brings the paths of an attached volume that are not in use into its map: those that did not

@@ -237,6 +237,17 @@ Status check_as_asked(const Attachment& there, bool is_read_only, const VolumeSp
       .with(Stage::preflight);
 }
 
+// What is there of an attachment that is gone, somebody may use since.
+Status check_nobody_took_it_up(const Ctx& ctx, Operation& operation, const LogState& state) {
+  HAWSER_TRY_ASSIGN(Subject subject, find_subject(ctx, operation, state));
+  const auto budget = kPassingOpener * (1 + subject.nodes().size());
+  Status unused = check_unused(ctx.within(budget), operation, state, subject);
+  HAWSER_TRY(ctx.check());
+  if (unused || unused.error().code() != Errc::deadline_exceeded) return unused;
+  return Error(Errc::busy,
+               "it takes too long to see who uses what is left of it: " + unused.error().message());
+}
+
 // What stands in the way of a new attach is cleared; what is attached already is the answer.
 Result<std::optional<Attachment>> settle_the_past(const Ctx& ctx, Operation& operation,
                                                   const VolumeSpec& spec,
@@ -272,16 +283,7 @@ Result<std::optional<Attachment>> settle_the_past(const Ctx& ctx, Operation& ope
   HAWSER_TRY_ASSIGN(state, operation.state());
   operation.tell(Event::Level::warning, "attach.stale",
                  "an attachment in the log is gone from the kernel: attaching anew");
-  // What is there of it all the same, somebody may have taken up since.
-  HAWSER_TRY_ASSIGN(Subject subject, find_subject(ctx, operation, state));
-  const auto budget = kPassingOpener * (1 + subject.nodes().size());
-  const Status unused = check_unused(ctx.within(budget), operation, state, subject);
-  HAWSER_TRY(ctx.check());
-  if (!unused && unused.error().code() == Errc::deadline_exceeded) {
-    return Error(Errc::busy, "it takes too long to see who uses what is left of it: " +
-                                 unused.error().message());
-  }
-  HAWSER_TRY(unused);
+  HAWSER_TRY(check_nobody_took_it_up(ctx, operation, state));
   HAWSER_TRY(dismantle(ctx, operation, state, Removal::if_unused));
   return std::optional<Attachment>{};
 }

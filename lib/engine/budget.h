@@ -25,7 +25,7 @@ inline std::chrono::nanoseconds at_most(const Ctx& ctx, std::chrono::nanoseconds
 }
 
 // For a caller who has more time than `budget`: it is not his deadline that has passed.
-inline Error unless_late(Error error, std::chrono::seconds budget) {
+inline Error not_the_callers_deadline(Error error, std::chrono::seconds budget) {
   if (error.code() != Errc::deadline_exceeded) return error;
   return Error(Errc::unavailable, "no answer in " + std::to_string(budget.count()) + " s");
 }

@@ -237,7 +237,7 @@ Status check_readable(const Ctx& ctx, Operation& operation, const ScsiDevice& de
   const Status read = operation.host().probe(ctx.within(kReadBudget), device);
   if (read) return ok();
   HAWSER_TRY(ctx.check());
-  return unless_late(read.error(), kReadBudget)
+  return not_the_callers_deadline(read.error(), kReadBudget)
       .with(device.name + " is there, but cannot be read")
       .with(Outcome::unchanged);
 }

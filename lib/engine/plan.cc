@@ -37,7 +37,7 @@ class PathList {
     Result<std::vector<std::string>> addresses =
         operation_.host().resolve(ctx.within(kResolveBudget), path.portal.host);
     if (!addresses) {
-      Error error = unless_late(std::move(addresses).error(), kResolveBudget);
+      Error error = not_the_callers_deadline(std::move(addresses).error(), kResolveBudget);
       return leave_out(ctx, label(std::move(error), path));
     }
     bool is_new = false;

@@ -253,15 +253,16 @@ Result<Footprint> unit_footprint(const Ctx& ctx, Operation& operation, const Log
           });
       const bool is_same =
           state.identity.empty() ? is_recorded : same_unit(device.identity, state.identity);
+      if (is_same) {
+        footprint.devices.push_back(device);
+        continue;
+      }
       const bool is_in_map = map && map->has_path(device.dev);
-      if (!is_same && (is_in_map || is_expelled(state, device))) {
+      if (is_in_map || is_expelled(state, device)) {
         HAWSER_TRY_ASSIGN(const std::vector<LogState> others, other_attachments(ctx, operation));
         const bool is_anothers = any_names(others, device);
-        if (is_anothers && !is_in_map) continue;
-        if (is_anothers) footprint.spared.push_back(device);
-      }
-      if (is_same || is_in_map || is_expelled(state, device)) {
-        footprint.devices.push_back(device);
+        if (is_in_map && is_anothers) footprint.spared.push_back(device);
+        if (is_in_map || !is_anothers) footprint.devices.push_back(device);
         continue;
       }
       HAWSER_TRY_ASSIGN(const bool strays, is_stray(ctx, operation, state, device));
