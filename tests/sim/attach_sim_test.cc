@@ -2,7 +2,7 @@
 // volume is attached and while that is recovered from. Whatever happened, afterwards the volume is
 // attached as a whole, and can be detached without a trace, or the host is as it was; and nothing
 // of anybody else's was touched.
-#include "sim/foreign.h"
+#include "sim/walk.h"
 
 namespace hawser {
 namespace {

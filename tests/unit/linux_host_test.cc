@@ -1,5 +1,6 @@
 #include "host/linux_host.h"
 
+#include <cerrno>
 #include <chrono>
 #include <filesystem>
 #include <fstream>
@@ -61,6 +62,18 @@ class LinuxHostTest : public testing::Test {
   SystemClock clock_{};
   std::unique_ptr<LinuxHost> host_{};
 };
+
+// As in a container with a /dev of its own: who cannot be asked has not said no.
+// Keeps: D7
+TEST_F(LinuxHostTest, a_disk_without_a_node_is_not_taken_for_unused) {
+  const std::string disk = "class/block/hawser-no-such-node/";
+  tree_.write(disk + "dev", "8:4000\n");
+  std::filesystem::create_directories(tree_.path(disk + "holders"));
+  std::filesystem::create_directories(tree_.path("block"));
+  const Status unused = host_->wait_until_unused(within(60s), "hawser-no-such-node");
+  ASSERT_FALSE(unused);
+  EXPECT_EQ(unused.error().sys_errno(), ENOENT) << unused.error().message();
+}
 
 // Keeps: R5
 TEST_F(LinuxHostTest, a_session_whose_connection_is_being_made_is_waited_for) {
