@@ -79,7 +79,8 @@ Status settle_map_access(const Ctx& ctx, Operation& operation, const std::string
   const std::string name = "dm-" + std::to_string(map->minor);
   if (!is_read_only) {
     if (!map->is_read_only) return ok();
-    return Error(Errc::permission_denied, name + " is read-only, but access_mode is rw");
+    return Error(Errc::permission_denied, name + " is read-only, but access_mode is rw")
+        .with(Stage::identify);
   }
   // Also if its table is read-only: the next one that multipathd loads is not.
   std::optional<ReadOnlyEntry> theirs;

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "engine/other_logs.h"
 #include "engine/report.h"
 
 namespace hawser {
@@ -11,12 +12,6 @@ using namespace std::chrono_literals;
 
 // One session whose counters cannot be had must not keep the others from being shown.
 constexpr auto kCountersBudget = 2s;
-
-// A damaged log, or one that others can write to. Not what keeps every log from being read.
-bool is_of_one_log(const Error& error) {
-  return error.code() == Errc::corrupt ||
-         (error.code() == Errc::permission_denied && error.stage() == Stage::journal);
-}
 
 std::string state_word(SessionState state) {
   switch (state) {

@@ -13,8 +13,8 @@ Result<Operation::SharedLock> lock_record(const Ctx& ctx, Operation& operation,
   return operation.lock_shared(ctx, "node " + to_string(key));
 }
 
-// Whether another attachment uses the record. On disk it outlives a boot. A log that is corrupt
-// counts as one that does: better a record too many than one taken from under somebody.
+// Whether another attachment uses the record. On disk it outlives a boot. A log that cannot be
+// read counts as one that does: better a record too many than one taken from under somebody.
 Result<bool> has_other_user(const Ctx& ctx, Operation& operation, const SessionKey& key) {
   HAWSER_TRY_ASSIGN(const std::vector<OtherLog> logs, other_logs(ctx, operation));
   for (const auto& [id, state] : logs) {

@@ -5,6 +5,11 @@
 
 namespace hawser {
 
+bool is_of_one_log(const Error& error) {
+  return error.code() == Errc::corrupt ||
+         (error.code() == Errc::permission_denied && error.stage() == Stage::journal);
+}
+
 Result<std::vector<OtherLog>> other_logs(const Ctx& ctx, Operation& operation) {
   HAWSER_TRY_ASSIGN(const std::vector<std::string> ids, operation.journal().list());
   std::vector<OtherLog> logs;
@@ -13,7 +18,7 @@ Result<std::vector<OtherLog>> other_logs(const Ctx& ctx, Operation& operation) {
     if (id == operation.id()) continue;
     const Result<std::vector<Record>> records = operation.journal().read(id);
     if (!records && records.error().code() == Errc::not_found) continue;  // Detached meanwhile.
-    if (!records && records.error().code() != Errc::corrupt) return records.error();
+    if (!records && !is_of_one_log(records.error())) return records.error();
     logs.push_back({.id = id, .state = records ? replay(*records) : records.error()});
   }
   return logs;

@@ -11,8 +11,11 @@ namespace hawser {
 
 struct OtherLog {
   std::string id{};
-  Result<LogState> state;  // Error: corrupt. What it says nobody knows.
+  Result<LogState> state;  // Error: of one log. What it says nobody knows.
 };
+
+// A damaged log, or one that others can write to. Not what keeps every log from being read.
+bool is_of_one_log(const Error& error);
 
 // The logs of all attachments but that of `operation`, of this boot and of others.
 Result<std::vector<OtherLog>> other_logs(const Ctx& ctx, Operation& operation);

@@ -58,6 +58,7 @@ class Resize {
   Status take_out(const Ctx& ctx, std::uint64_t sectors);
   Status switch_map(const Ctx& ctx, std::uint64_t sectors);
   Status load(const Ctx& ctx, const Map& map, std::uint64_t sectors);
+  Status offer_refused(const Ctx& ctx);
   bool is_good(const DevT& dev) const;
   std::vector<DevT> left_out(const Map& map) const;
   Status ensure_usable(const Ctx& ctx, const Map& map);
@@ -279,10 +280,21 @@ Status Resize::switch_map(const Ctx& ctx, std::uint64_t sectors) {
     }
     const Status told = host().announce_size(ctx, *now);
     if (!told) operation_.tell(Event::Level::info, "map.announce", told.error().message());
-    return ok();
+    return offer_refused(ctx);
   }
   return Error(Errc::busy, "somebody keeps loading the old size into map " + uuid_)
       .with(Stage::map);
+}
+
+// multipathd, when it comes to know of a path that has the new size already, refuses it for its
+// map, which it loads without it. It looks at it again when it is told to, and not before.
+Status Resize::offer_refused(const Ctx& ctx) {
+  HAWSER_TRY_ASSIGN(const std::optional<Map> now, host().find_map(ctx, uuid_));
+  for (const Member& member : members_) {
+    if (!now || !member.now || now->has_path(member.now->dev)) continue;
+    HAWSER_TRY(host().offer_path(ctx, *member.now));
+  }
+  return ok();
 }
 
 Result<ResizeReport> Resize::describe(const Ctx& ctx, std::uint64_t sectors) {

@@ -51,7 +51,7 @@ struct Use {
   bool is_settled = true;  // Else it has announced a login, and may come to use the session or not.
 };
 
-// How other attachments of this boot use the session. A log that is corrupt counts as one that
+// How other attachments of this boot use the session. A log that cannot be read counts as one that
 // does, and that found the session there: better a session too many than one taken from under
 // somebody.
 //

@@ -65,8 +65,24 @@ TEST(AccessSimTest, a_write_protected_unit_is_not_attached_for_writing) {
   const Result<Attachment> refused = attach_once(world, sim_spec(2));
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code(), Errc::permission_denied);
+  EXPECT_EQ(refused.error().stage(), Stage::identify);
   EXPECT_EQ(world.picture(), sim_world().picture());
   EXPECT_TRUE(attach_once(world, read_only(sim_spec(2))));
+}
+
+// Somebody else's map of it, that is read-only.
+// Keeps: A14
+TEST(AccessSimTest, a_map_that_is_read_only_is_not_attached_for_writing) {
+  SimWorld world = sim_world();
+  add_foreign(world, kTarget, "10.0.1.2", 1);
+  map_foreign(world, kUnit, only_device(world).dev);
+  world.maps.begin()->second.is_read_only = true;
+  const std::string before = world.picture();
+  const Result<Attachment> refused = attach_once(world, sim_spec(1));
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), Errc::permission_denied) << refused.error().message();
+  EXPECT_EQ(refused.error().stage(), Stage::identify);
+  EXPECT_EQ(world.picture(), before);
 }
 
 // While it is waited for that nobody has it open, it goes, and its number is another's.

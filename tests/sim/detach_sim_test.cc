@@ -297,5 +297,20 @@ TEST(DetachSimTest, a_detach_that_is_refused_leaves_no_records) {
   EXPECT_EQ(start.world.logs[start.id].size(), before);
 }
 
+// Nobody knows what such a log says: its sessions stay.
+// Keeps: D8, D10
+TEST(DetachSimTest, a_log_that_others_can_write_to_stops_no_other_volume) {
+  SimWorld world = sim_world();
+  attach_in_good_weather(world, sim_spec(2, 2), {});
+  world.unsafe_logs = {attachment_id(sim_spec(2, 2))};
+  const std::string before = world.picture();
+
+  const Result<Attachment> made = attach_once(world, sim_spec(2));
+  ASSERT_TRUE(made) << made.error().message();
+  EXPECT_THAT(made->warnings, testing::Contains(testing::HasSubstr("is not safe")));
+  detach_in_good_weather(world, attachment_id(sim_spec(2)));
+  EXPECT_EQ(world.picture(), before);
+}
+
 }  // namespace
 }  // namespace hawser

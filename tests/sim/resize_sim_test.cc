@@ -114,6 +114,51 @@ TEST(ResizeSimTest, a_path_that_is_down_is_left_out_and_named_and_joined_later) 
   EXPECT_EQ(only_map(world).paths.size(), 3u);
 }
 
+// A multipathd that comes to know of a disk only when that has the new size: it loads the map
+// without it, until it is told of the disk again.
+class LateMultipathd final : public SimHost {
+ public:
+  LateMultipathd(SimWorld& world, Faults& faults, std::stop_source& stop)
+      : SimHost(world, faults, stop), world_(world) {}
+
+  Status announce_size(const Ctx& ctx, const Map& map) override {
+    Map& shown = world_.maps.at(map.uuid);
+    shown.table = without_paths(shown.table, {disk_});
+    std::erase_if(shown.paths, [&](const MapPathStatus& path) { return path.dev == disk_; });
+    return SimHost::announce_size(ctx, map);
+  }
+  Result<PathVerdict> offer_path(const Ctx& ctx, const ScsiDevice& device) override {
+    Map& shown = world_.maps.begin()->second;
+    EXPECT_EQ(device.dev, disk_);
+    EXPECT_EQ(device.sectors, shown.sectors);
+    shown.table = with_path(shown.table, disk_);
+    shown.paths.push_back({.dev = disk_, .is_active = true});
+    return SimHost::offer_path(ctx, device);
+  }
+
+ private:
+  SimWorld& world_;
+  const DevT disk_ = world_.devices.rbegin()->second.dev;
+};
+
+// Keeps: R1
+TEST(ResizeSimTest, a_path_that_multipathd_refused_for_its_size_is_offered_again) {
+  SimWorld world = attached_then_grown(3);
+  GoodWeather weather;
+  Faults faults(weather, 0);
+  std::stop_source stop;
+  LateMultipathd host(world, faults, stop);
+  SimJournal journal(world, faults);
+  const Ctx ctx{.clock = world.clock, .deadline = world.clock.now() + 60s};
+  const Result<ResizeReport> done =
+      resize(ctx, {.host = host, .journal = journal}, attachment_id(sim_spec(3)), {});
+  ASSERT_TRUE(done) << done.error().message();
+  for (const PathReport& path : done->paths)
+    EXPECT_EQ(path.state, "active");
+  EXPECT_EQ(only_map(world).paths.size(), 3u);
+  expect_whole(world);
+}
+
 TEST(ResizeSimTest, a_shrink_is_refused_unless_asked_for) {
   SimWorld world = attached_then_grown(2);
   world.unit_sectors[kUnit] = kOld / 2;

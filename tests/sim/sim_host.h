@@ -13,7 +13,7 @@
 namespace hawser {
 
 // A host in memory that behaves as the kernel, iscsid and multipathd do, and goes wrong on demand.
-class SimHost final : public Host {
+class SimHost : public Host {
  public:
   // With `turns`, others are at work at the same time.
   SimHost(SimWorld& world, Faults& faults, std::stop_source& stop, Turns* turns = nullptr)

@@ -130,6 +130,9 @@ Result<std::vector<Record>> SimJournal::read(const std::string& id) {
   HAWSER_TRY(faults_.look());
   const auto log = world_.logs.find(id);
   if (log == world_.logs.end()) return Error(Errc::not_found, "no log " + id);
+  if (world_.unsafe_logs.contains(id)) {
+    return Error(Errc::permission_denied, "log " + id + " is not safe").with(Stage::journal);
+  }
   return log->second;
 }
 

@@ -74,6 +74,7 @@ struct SimWorld {
   std::set<std::string> wwids{};
   std::set<std::string> node_records{};
   std::map<std::string, std::vector<Record>> logs{};
+  std::set<std::string> unsafe_logs{};  // Which others can write to: they are not read.
   bool runs_multipathd = true;
   bool multipathd_is_quick = false;  // A disk that appears has its entry of wwids at once.
   bool blacklists = false;           // multipathd would destroy any map.
