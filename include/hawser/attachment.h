@@ -18,8 +18,8 @@ struct PathReport {
   std::string target{};
   std::uint16_t lun = 0;
   /// "active", "faulty" (in the map; failed, or without a size), "blocked" (session lost, I/O
-  /// waits), "pending" (login sent, not answered), "failed" (did not come), "missing" (was there,
-  /// is gone).
+  /// waits), "pending" (login sent, not answered), "failed" (did not come), "missing" (was there
+  /// and is gone, is not in the map, or was not tried, since a bare disk has one path).
   std::string state{};
   std::optional<std::uint32_t> sid{};  ///< N of /sys/class/iscsi_session/sessionN.
   std::string hctl{};                  ///< "3:0:0:0", or empty.
@@ -40,8 +40,8 @@ struct Attachment {
   std::uint64_t size_bytes = 0;
   bool read_only = false;
   bool multipath = false;  ///< `path` is a multipath map.
-  /// Fewer active paths than are known, named or discovered. The answer of an attach also says so
-  /// of a bare disk where a map was wanted.
+  /// Of a map: fewer active paths than are known, named or discovered. Of a bare disk: its path is
+  /// not active; the answer of an attach also says so where a map was wanted.
   bool degraded = false;
   bool already_attached = false;
   std::string volume_id{};
@@ -102,7 +102,8 @@ struct SessionReport {
   std::string iface{};
   std::string state{};  ///< "LOGGED_IN", "FAILED" or "FREE": the kernel's words.
   std::vector<std::string> devices{};
-  /// Counters of connection 0 as iscsid reports them; empty if it did not answer.
+  /// Counters of connection 0 as iscsid reports them; where it does not run, or does not know the
+  /// session, as the kernel does of one over TCP. Empty if nobody told.
   struct Counters {
     std::uint64_t tx_bytes = 0;
     std::uint64_t rx_bytes = 0;

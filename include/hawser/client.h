@@ -24,7 +24,7 @@ namespace hawser {
 struct Event {
   enum class Level { debug, info, warning, error };
   Level level = Level::info;
-  std::string_view name;  ///< Stable: "login.sent".
+  std::string_view name;  ///< "login.sent". Those that stay are in docs/json.md.
   std::string text;       ///< For people. Never holds a secret.
   std::string portal{};   ///< The path it is about, if any.
 };
@@ -40,10 +40,11 @@ struct ClientOptions {
 
 struct AttachOptions {
   Multipath multipath = Multipath::preferred;
-  /// Verified paths after which attach may return without waiting for the rest longer than `grace`.
+  /// Verified paths that have to come, or the attach fails and is undone. Once they have, the rest
+  /// is waited for no longer than `grace`. Not asked for with Multipath::off, where one is used.
   std::uint32_t min_paths = 1;
-  /// How long to wait for further paths once there are `min_paths`. Longer, if by then none of them
-  /// can be read any more.
+  /// How long to wait for further paths once there are `min_paths`, within two thirds of the time
+  /// that is left. Longer, if by then none of them can be read any more.
   std::chrono::nanoseconds grace = std::chrono::seconds(5);
   /// How long one try to log in to a portal may take: 1 s or more, whole seconds. The deadline
   /// still wins, over this and over all that follows.
@@ -90,7 +91,9 @@ struct ResizeOptions {
 /// behind.
 ///
 /// libdevmapper has one state for a process: its log is silenced, and its synchronisation with udev
-/// turned off. A program that uses it as well must not do so at the same time.
+/// turned off. A program that uses it as well must not do so at the same time. A discovery uses
+/// libiscsi, which reads LIBISCSI_* from the environment (LIBISCSI_DEBUG makes it print) and calls
+/// srand().
 ///
 /// @threads Safe from several threads at once; volumes are worked on in parallel.
 /// @throws  std::bad_alloc, at most; recover() deals with what a call had begun by then.
@@ -118,8 +121,10 @@ class HAWSER_API Client {
   ///
   /// @blocks  Up to ctx.deadline, and then up to 30 s to undo.
   /// @errors  invalid_argument, permission_denied (not root; with Stage::identify: the target
-  ///          exports the unit read-only), not_found (no target shows the LUN), unavailable (no
-  ///          portal could be used; see Error::paths()), unauthenticated, identity_mismatch (not
+  ///          exports the unit read-only), not_found (no target shows the LUN; with
+  ///          Stage::resolve: no name has an address; with Stage::preflight: an iface has no
+  ///          record), unavailable (no portal could be used; see Error::paths()), unauthenticated,
+  ///          identity_mismatch (not
   ///          the unit that was expected or attached before, or another unit shows the same WWID),
   ///          unsupported (this iscsid, no multipath in the kernel, or the LUN is no disk), busy
   ///          (somebody uses a device that stands in the way, the unit is attached under another
@@ -198,9 +203,12 @@ class HAWSER_API Client {
   Result<RecoverReport> recover(const Ctx& ctx);
 
   /// Asks a portal which targets it serves (SendTargets), in this process; writes nothing down.
+  /// iscsid, which has to run, says the initiator's name. Of a name the first address is asked. Of
+  /// each target the first 64 portals are kept.
   ///
-  /// @errors  invalid_argument (half of a pair of CHAP credentials), unauthenticated, unavailable,
-  ///          protocol, and those of `ctx`.
+  /// @errors  invalid_argument (half of a pair of CHAP credentials), permission_denied (not root),
+  ///          not_found (the name), unauthenticated, unavailable, unsupported (this iscsid),
+  ///          exhausted (more than 4096 targets), protocol, io, and those of `ctx`.
   /// @source  RFC 7143 appendix C.
   Result<std::vector<DiscoveredTarget>> discover(const Ctx& ctx, const Portal& portal,
                                                  const std::optional<Chap>& chap);

@@ -99,7 +99,9 @@ class HAWSER_API Error {
   const std::string& target() const noexcept { return target_; }
   std::optional<std::uint16_t> lun() const noexcept { return lun_; }
 
-  /// True if the same call may succeed later without anybody changing anything.
+  /// True if the same call may succeed later without anybody changing anything: of unavailable,
+  /// busy, deadline_exceeded, cancelled and data_at_risk. Bound the tries: a volume that is
+  /// attached in another way than is asked for, or has shrunk, stays refused.
   bool retryable() const noexcept;
   /// True if data that an application wrote may be lost, or would be by going on.
   bool data_at_risk() const noexcept;

@@ -202,8 +202,7 @@ void add_attach(CLI::App& app, Words& words, Invocation& invocation) {
   add_spec_options(command, words, invocation.spec);
   command.add_option("--multipath", words.multipath, "required, preferred (default) or off")
       ->type_name("HOW");
-  command.add_option("--min-paths", words.min_paths, "Paths that are enough to return (1)")
-      ->type_name("N");
+  command.add_option("--min-paths", words.min_paths, "Paths that have to come (1)")->type_name("N");
   command.add_option("--grace", words.grace, "How long to wait for more than those (5)")
       ->type_name("S");
   add_login_timeout(command, words);
