@@ -5,7 +5,8 @@
     tests/promises.py --check   fails if the page is not what the tests say, or a marker names no promise
 
 A lab scenario has a line `# Keeps: A7, D2`, and so has what makes another host for all of them; a test in C++
-has `// Keeps: A6` right above its TEST.
+has `// Keeps: A6` in the comment right above its TEST. A marker that stands elsewhere, names no promise, or a promise
+that no test keeps, is an error.
 """
 import pathlib
 import re
@@ -56,32 +57,44 @@ PROMISES = {
         "R7": "Debian 13's userland and kernel as well (`tests/run --suite trixie`).",
         "R8": "Two CPUs and sanitizers on a real kernel (`tests/run --lab qemu`).",
     },
+    "Hostile surroundings": {
+        "H1": "A target that answers rubbish, or loses a unit in the middle, gives a clear error; nothing is left.",
+        "H2": "A database of open-iscsi that is full of rubbish is left alone.",
+        "H3": "An iscsid that hangs up, or never says a word, gives a clear error by the deadline; nothing is left.",
+        "H4": "Sixty dead portals of 64 do not keep the four that are good.",
+        "H5": "Names at and over the limits of RFC 7143 are taken and refused.",
+        "H6": "Another user of the host gets nothing out of hawser, and secrets do not stay in its memory.",
+    },
 }
 KNOWN = {row for rows in PROMISES.values() for row in rows}
 
 
-def rows_in(text):
-    return re.findall(r"[A-Z]\d+", text)
+def tests_of(path, text):
+    """Pairs of what stands behind a "Keeps:" and the name of the test."""
+    if path.suffix == ".sh":
+        return [(line, f"lab/{path.stem}") for line in re.findall(r"^# Keeps: (.+)$", text, re.M)]
+    if path.name == "make_suite":
+        return [(line, "trixie/*") for line in re.findall(r"^# Keeps: (.+)$", text, re.M)]
+    where = f"{path.parent.name}/{path.stem}"
+    if path.suffix == ".py":
+        found = re.findall(r"^ *# Keeps: (.+)\n *def (\w+)", text, re.M)
+        return [(line, f"{where}: {name}") for line, name in found]
+    found = re.findall(r"^// Keeps: (.+)\n(?://.*\n)*TEST(?:_[FP])?\((\w+), (\w+)\)", text, re.M)
+    return [(line, f"{where}: {suite}.{name}") for line, suite, name in found]
 
 
 def markers():
     """Pairs of a promise and the name of a test."""
-    for path in sorted((ROOT / "tests/lab/scenarios").glob("*.sh")):
-        for line in re.findall(r"^# Keeps: (.+)$", path.read_text(), re.M):
-            for row in rows_in(line):
-                yield row, f"lab/{path.stem}"
-    for line in re.findall(r"^# Keeps: (.+)$", (ROOT / "tests/lab/make_suite").read_text(), re.M):
-        for row in rows_in(line):
-            yield row, "trixie/*"
-    for path in sorted((ROOT / "tests").rglob("*_test.cc")):
-        found = re.findall(r"^// Keeps: (.+)\n(?://.*\n)*TEST(?:_[FP])?\((\w+), (\w+)\)", path.read_text(), re.M)
-        for line, suite, name in found:
-            for row in rows_in(line):
-                yield row, f"{path.parent.name}/{path.stem}: {suite}.{name}"
-    for path in sorted((ROOT / "tests").rglob("*_test.py")):
-        for line, name in re.findall(r"^ *# Keeps: (.+)\n *def (\w+)", path.read_text(), re.M):
-            for row in rows_in(line):
-                yield row, f"{path.parent.name}/{path.stem}: {name}"
+    lab = ROOT / "tests/lab"
+    for path in [*sorted((lab / "scenarios").glob("*.sh")), lab / "make_suite",
+                 *sorted((ROOT / "tests").rglob("*_test.cc")), *sorted((ROOT / "tests").rglob("*_test.py"))]:
+        text = path.read_text()
+        found = tests_of(path, text)
+        if len(found) != len(re.findall(r"\bKeeps:", text)):
+            sys.exit(f"promises: {path}: a marker does not stand where it has to")
+        for line, test in found:
+            for row in line.split(", "):
+                yield row, test
 
 
 def page(kept):
@@ -90,7 +103,7 @@ def page(kept):
     for title, rows in PROMISES.items():
         text += f"\n## {title}\n\n| | promise | kept by |\n|---|---|---|\n"
         for row, promise in rows.items():
-            tests = "<br>".join(f"`{test}`" for test in kept.get(row, [])) or "**no test yet**"
+            tests = "<br>".join(f"`{test}`" for test in kept[row])
             text += f"| {row} | {promise} | {tests} |\n"
     return text
 
@@ -102,6 +115,8 @@ def main():
             sys.exit(f"promises: {test} keeps {row}, which is no promise")
         if test not in kept.setdefault(row, []):
             kept[row].append(test)
+    if missing := [row for rows in PROMISES.values() for row in rows if row not in kept]:
+        sys.exit(f"promises: no test keeps {', '.join(missing)}")
     text = page(kept)
     if sys.argv[1:] == ["--check"]:
         if not PAGE.exists() or PAGE.read_text() != text:

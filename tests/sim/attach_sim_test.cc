@@ -2,6 +2,8 @@
 // volume is attached and while that is recovered from. Whatever happened, afterwards the volume is
 // attached as a whole, and can be detached without a trace, or the host is as it was; and nothing
 // of anybody else's was touched.
+#include <gmock/gmock.h>
+
 #include "sim/walk.h"
 
 namespace hawser {
@@ -92,6 +94,34 @@ void run(const Scenario& scenario) {
 
 // Keeps: A1
 TEST(AttachSimTest, one_fault_on_a_clean_host) { run({"clean", sim_world(), sim_spec(4)}); }
+
+// Counts how often a name is resolved.
+class ResolvingHost final : public SimHost {
+ public:
+  using SimHost::SimHost;
+  Result<std::vector<std::string>> resolve(const Ctx& ctx, const std::string& name) override {
+    ++resolved;
+    return SimHost::resolve(ctx, name);
+  }
+
+  int resolved = 0;
+};
+
+// Keeps: A12
+TEST(AttachSimTest, a_name_is_resolved_once_however_often_a_login_is_tried) {
+  SimWorld world = with_dead_portal();
+  GoodWeather weather;
+  Faults faults(weather, 0);
+  std::stop_source stop;
+  ResolvingHost host(world, faults, stop);
+  SimJournal journal(world, faults);
+  const Ctx ctx{.clock = world.clock, .deadline = world.clock.now() + 300s};
+  const Result<Attachment> made = attach(ctx, {.host = host, .journal = journal}, sim_spec(2),
+                                         {.min_paths = 2, .login_tries = 4});
+  EXPECT_FALSE(made);
+  EXPECT_THAT(made.error().message(), testing::HasSubstr("4 tries"));
+  EXPECT_EQ(host.resolved, 2);
+}
 
 // Keeps: A1
 TEST(AttachSimTest, one_fault_with_a_single_path) {
@@ -308,7 +338,8 @@ TEST(AttachSimTest, a_login_that_iscsid_takes_up_late_is_undone) {
 }
 
 // An attach that is killed in the middle of its scan, on sessions that another volume keeps; they
-// are lost at once, and come back when the recovery is at work. Keeps: A1
+// are lost at once, and come back when the recovery is at work.
+// Keeps: A1
 TEST(AttachSimTest, a_scan_that_goes_on_when_its_session_is_back_is_undone) {
   SimWorld world = with_neighbour();
   const std::string before = world.picture();
@@ -334,7 +365,8 @@ TEST(AttachSimTest, a_scan_that_goes_on_when_its_session_is_back_is_undone) {
 }
 
 // Whoever has announced a login and has not sent it yet finds a session then that is nobody's, if
-// we let go of ours. Keeps: D8
+// we let go of ours.
+// Keeps: D8
 TEST(AttachSimTest, a_session_is_not_left_to_whoever_has_only_announced_a_login) {
   SimWorld world = sim_world();
   GoodWeather weather;

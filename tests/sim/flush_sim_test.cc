@@ -149,7 +149,7 @@ TEST(FlushSimTest, a_path_that_answers_is_put_back_before_the_flush) {
 
 // Scanned while the target did not show the unit, a disk has no size, and nobody scans it again. A
 // multipathd that is started then removes the map.
-// Keeps: D4
+// Keeps: D1, D4
 TEST(FlushSimTest, disks_that_lost_their_size_are_scanned_anew) {
   Attached start = attached(sim_world(), sim_spec(4), {});
   for (auto& [name, device] : start.world.devices)
@@ -160,6 +160,47 @@ TEST(FlushSimTest, disks_that_lost_their_size_are_scanned_anew) {
 
   EXPECT_TRUE(start.world.dirty.empty());
   EXPECT_EQ(start.world.picture(), start.before.picture());
+}
+
+// Writes down how long it is paused.
+class PausedHost final : public SimHost {
+ public:
+  using SimHost::SimHost;
+  Status pause(const Ctx& ctx, std::chrono::milliseconds time) override {
+    pauses.push_back(time);
+    return SimHost::pause(ctx, time);
+  }
+
+  std::vector<std::chrono::milliseconds> pauses{};
+};
+
+// Of a detach that is refused at its deadline.
+std::vector<std::chrono::milliseconds> pauses_between_tries(SimWorld& world,
+                                                            const std::string& id) {
+  GoodWeather weather;
+  Faults faults(weather, 0);
+  std::stop_source stop;
+  PausedHost host(world, faults, stop);
+  SimJournal journal(world, faults);
+  const Ctx ctx{.clock = world.clock, .deadline = world.clock.now() + 60s};
+  EXPECT_FALSE(detach(ctx, {.host = host, .journal = journal}, id, {}));
+  return host.pauses;
+}
+
+// Keeps: D6
+TEST(FlushSimTest, pauses_between_tries_grow_and_differ_from_host_to_host) {
+  Attached start = attached(sim_world(), sim_spec(2), {});
+  cut_all_paths(start.world);
+  SimWorld other = start.world;
+  other.pass(7ms);
+  const auto pauses = pauses_between_tries(start.world, start.id);
+  ASSERT_GT(pauses.size(), 8u);
+  EXPECT_LT(pauses.front(), 400ms);
+  EXPECT_LT(pauses[1], 800ms);
+  EXPECT_LT(pauses[2], 1600ms);
+  EXPECT_GE(pauses.back(), 2s);
+  EXPECT_LE(pauses.back(), 6s);
+  EXPECT_NE(pauses_between_tries(other, start.id), pauses);
 }
 
 // Keeps: D6
@@ -286,7 +327,8 @@ TEST(FlushSimTest, a_disk_that_multipathd_takes_into_the_map_meanwhile_is_no_use
 }
 
 // Its page cache is not that of the map; and what multipathd wrote down goes with it. Whoever has
-// it open is waited for. Keeps: D7, R4
+// it open is waited for.
+// Keeps: D1, D7, R4
 TEST(FlushSimTest, a_bare_disk_that_multipathd_made_a_map_of_is_flushed_itself) {
   SimWorld world = sim_world();
   attach_in_good_weather(world, sim_spec(1), {.multipath = Multipath::off});

@@ -241,7 +241,8 @@ TEST(IdentitySimTest, detach_leaves_a_map_of_the_same_wwid_alone_that_has_none_o
 }
 
 // Somebody has logged in by hand to another target that shows the same, and multipathd makes him a
-// map as soon as ours is gone. Keeps: D10
+// map as soon as ours is gone.
+// Keeps: D10
 TEST(IdentitySimTest, a_map_of_the_same_wwid_that_is_made_meanwhile_is_left_alone) {
   SimWorld world = two_targets("=our-unit");
   ASSERT_TRUE(attach_once(world, spec_of(kTarget)));
@@ -388,7 +389,8 @@ TEST(IdentitySimTest, when_every_lun_is_anothers_now_detach_stops_and_force_writ
 // ------------------------------------------------------------------------------------
 
 // The disk is refused, so its WWID is that of no volume of ours; multipathd has made a map of it,
-// and makes it again when it has been removed. Keeps: A1
+// and makes it again when it has been removed.
+// Keeps: A1
 TEST(IdentitySimTest, a_map_over_a_disk_that_was_refused_is_removed_after_a_crash) {
   VolumeSpec spec = sim_spec(1);
   spec.expected_wwid = wwid_of(sim_identity("other"));
@@ -411,7 +413,8 @@ TEST(IdentitySimTest, a_map_over_a_disk_that_was_refused_is_removed_after_a_cras
   EXPECT_EQ(world.picture(), sim_world().picture());
 }
 
-// Which of two units is the volume nobody knows as long as the first has no map. Keeps: A6
+// Which of two units is the volume nobody knows as long as the first has no map.
+// Keeps: A6
 TEST(IdentitySimTest, a_map_that_was_made_but_said_to_have_failed_stands_in_nobodys_way) {
   SimWorld world = two_targets("stranger");
   const SimWorld before = world;
@@ -482,7 +485,8 @@ TEST(IdentitySimTest, one_fault_with_a_path_that_shows_another_unit) {
 }
 
 // Whoever recovers takes back what the dead one has brought, but not from under him who uses it
-// now. Keeps: D10
+// now.
+// Keeps: D10
 TEST(IdentitySimTest, a_recovery_after_another_has_attached_the_unit_takes_nothing_from_him) {
   const SimWorld start = two_targets(kUnit);
   const VolumeSpec spec = spec_of(kTarget);
@@ -515,7 +519,8 @@ TEST(IdentitySimTest, a_recovery_after_another_has_attached_the_unit_takes_nothi
 }
 
 // Its disk, if it could not be deleted, is found there by whoever attaches that unit; that it is
-// his now only his log says. Keeps: D10
+// his now only his log says.
+// Keeps: D10
 TEST(IdentitySimTest, one_fault_with_a_path_to_a_unit_that_is_attached_next) {
   const SimWorld world = two_targets("stranger");
   VolumeSpec spec = spec_of_both();

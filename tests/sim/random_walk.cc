@@ -35,6 +35,9 @@ namespace {
 // A run that takes more of them will never end.
 constexpr unsigned kInstantsMax = 1'000'000;
 
+// So many do everything, and kill something.
+constexpr unsigned long kRunsForAll = 500;
+
 // How long an operation may take beyond its deadline, to undo and to say what is left.
 constexpr auto kUndoTime = 30s;
 constexpr auto kResumeTime = 10s;
@@ -53,6 +56,10 @@ struct Tally {
   std::array<unsigned long, static_cast<std::size_t>(What::count)> failed{};
   unsigned long killed = 0;
 
+  // A walk that gets nowhere finds nothing.
+  bool has_all() const {
+    return killed > 0 && std::ranges::all_of(done, [](unsigned long n) { return n > 0; });
+  }
   void print() const {
     for (std::size_t i = 0; i < done.size(); ++i)
       std::printf("  %-22s %9lu done %9lu failed\n", kWords.at(i), done.at(i), failed.at(i));
@@ -577,6 +584,10 @@ int walk(const Options& options) {
   }
   std::printf("%lu runs, %.0f a second\n", runs, static_cast<double>(runs) / elapsed());
   tally.print();
+  if (runs >= kRunsForAll && !tally.has_all()) {
+    std::printf("BROKEN: something never worked, or nothing was killed\n");
+    return 1;
+  }
   return 0;
 }
 

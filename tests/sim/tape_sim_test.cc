@@ -101,7 +101,8 @@ TEST(TapeSimTest, a_lun_that_is_mapped_between_two_scans_is_found) {
 }
 
 // An attach that one path was enough for, while the scan of the other was under way: it brings a
-// tape when the volume is detached, or somebody has scanned that before. Keeps: D2, D10
+// tape when the volume is detached, or somebody has scanned that before.
+// Keeps: D2, D10
 TEST(TapeSimTest, a_scan_that_was_left_behind_is_taken_back_by_a_detach_but_not_a_tape_of_before) {
   SimWorld world = with_tape();
   attach_in_good_weather(world, sim_spec(1), {});

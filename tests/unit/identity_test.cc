@@ -45,7 +45,7 @@ TEST(WwidTest, is_what_udev_calls_the_serial) {
     EXPECT_EQ(wwid_of({.designators = c.designators}), c.wwid);
 }
 
-// Keeps: bad input
+// Keeps: H1
 TEST(WwidTest, is_never_something_that_a_file_a_command_or_a_map_cannot_carry) {
   const std::string long_name(200, 'x');
   for (const std::string& text : {"LIO-ORG\nvolume:x"s, "../../volume:x"s, "volume\x01:x__"s,

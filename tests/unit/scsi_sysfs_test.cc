@@ -241,7 +241,7 @@ TEST_F(ScsiSysfsTest, a_disk_is_found_by_its_number) {
   EXPECT_FALSE(scsi_.find({.major = 8, .minor = 48})->has_value());
 }
 
-// Keeps: bad input
+// Keeps: H1
 TEST_F(ScsiSysfsTest, garbage_for_vpd_pages_is_a_disk_without_an_identity) {
   const std::string dir = "devices/platform/host3/session1/target3:0:0/3:0:0:1/";
   const std::string pages[] = {
@@ -268,7 +268,7 @@ TEST_F(ScsiSysfsTest, garbage_for_vpd_pages_is_a_disk_without_an_identity) {
   }
 }
 
-// Keeps: bad input
+// Keeps: H1
 TEST_F(ScsiSysfsTest, a_device_that_goes_while_it_is_read_is_left_out) {
   const std::string dir = tree_.path("devices/platform/host3/session1/target3:0:0/3:0:0:1");
   const std::string aside = tree_.path("aside");

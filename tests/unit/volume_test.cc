@@ -17,6 +17,7 @@ VolumeSpec good() {
   return spec;
 }
 
+// Keeps: H5
 TEST(VolumeTest, each_rule_is_checked_and_names_its_field) {
   struct Case {
     const char* field;
@@ -83,6 +84,7 @@ TEST(VolumeTest, each_rule_is_checked_and_names_its_field) {
   }
 }
 
+// Keeps: H5
 TEST(VolumeTest, limits_themselves_are_allowed) {
   VolumeSpec spec = good();
   spec.paths[0].lun = 16383;

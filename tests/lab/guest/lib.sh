@@ -5,6 +5,8 @@ TARGET=iqn.2026-11.org.example:volume
 OTHER_TARGET=iqn.2026-11.org.example:other
 INITIATOR=iqn.2026-11.org.example:lab
 STATE=/var/lib/hawser
+# Of open-iscsi, by release.
+NODES="/etc/iscsi/nodes /var/lib/iscsi/nodes"
 MODULES=/mnt/modules_root
 HAWSER=/mnt/build/tools/hawser/hawser
 export LD_LIBRARY_PATH=/mnt/build/lib
@@ -128,8 +130,8 @@ bring_up_kernel() {
 DISK=/mnt/results/disk.tar
 boot_again() {
   local kept=() path
-  for path in var/lib/hawser etc/iscsi/nodes etc/multipath/wwids; do
-    [ ! -e "/$path" ] || kept+=("$path")
+  for path in "$STATE" $NODES /etc/multipath/wwids; do
+    [ ! -e "$path" ] || kept+=("${path#/}")
   done
   tar -cf "$DISK" -C / "${kept[@]}"
   say "boot again"
@@ -402,7 +404,10 @@ inventory() {
   for f in /sys/block/dm-*; do [ -e "$f" ] && echo "map ${f##*/} $(<"$f/dm/uuid")"; done
   for f in /dev/disk/by-id/dm-uuid-mpath-*; do [ -L "$f" ] && echo "link $f"; done
   for f in "$STATE"/*.log; do [ -e "$f" ] && echo "log $f"; done
-  [ -d /etc/iscsi/nodes ] && find /etc/iscsi/nodes -type f -printf 'node record %p\n'
+  for f in $NODES; do [ -d "$f" ] && find "$f" -type f -printf 'node record %p\n'; done
+  for f in /run/lock/iscsi/lock.write /etc/iscsi/.hawser-record /var/lib/iscsi/.hawser-record; do
+    [ -e "$f" ] && echo "of the node database: $f"
+  done
   [ -f /etc/multipath/wwids ] && sed -n 's,^/,wwid /,p' /etc/multipath/wwids
   return 0
 }

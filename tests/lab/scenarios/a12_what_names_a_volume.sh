@@ -1,6 +1,6 @@
 # Everything that a specification can name a volume by: LUNs beyond 255 and flat addressing, IPv6,
 # host names, group tags, portals that are named twice, several targets.
-# Keeps: A12
+# Keeps: A12, H5
 make_portals 2
 add_portal_v6 1
 add_portal_v6 2

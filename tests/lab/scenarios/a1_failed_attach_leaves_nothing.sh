@@ -25,10 +25,10 @@ has_map() { [ -e /sys/block/dm-0 ]; }
 has_log() { [ -e "$STATE"/*.log ]; }
 
 portal_down 2
-wanted="--min-paths 2 --login-timeout 3"
+wanted="--min-paths 2 --login-timeout 3 --node-record"
 interrupted INT has_log $wanted $(volume)
 check "SIGINT at the beginning: nothing is left" nothing_left
-interrupted TERM has_session $wanted --node-record $(volume)
+interrupted TERM has_session $wanted $(volume)
 check "SIGTERM after a login: nothing is left" nothing_left
 interrupted INT has_map $wanted $(volume)
 check "SIGINT with a map: nothing is left" nothing_left
@@ -43,7 +43,7 @@ interrupted TERM has_log --multipath off --login-timeout 3 $swapped
 check "off, SIGTERM during the first login: nothing is left" nothing_left
 interrupted INT has_device --multipath off --login-timeout 2 $swapped
 check "off, SIGINT with a device: nothing is left" nothing_left
-retried="--multipath off --discovery off --login-timeout 2 --login-tries 9"
+retried="--node-record --multipath off --discovery off --login-timeout 2 --login-tries 9"
 expect_exit 4 hawser attach --json --timeout 4 $retried --target "$TARGET" --lun 1 --portal 10.0.2.2
 check "off, the deadline: nothing is left" nothing_left
 expect_exit 0 hawser attach --json --timeout 20 $retried $swapped

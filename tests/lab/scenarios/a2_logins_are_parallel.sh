@@ -11,7 +11,9 @@ for n in 1 2 3 4; do echo "qdisc add dev i$n root netem delay 600ms"; done | tc 
 
 # attach_ms PORTALS: how long an attach over so many portals takes.
 attach_ms() {
-  expect_exit 0 hawser attach --json --min-paths "$1" $(volume "$1")
+  expect_exit 0 hawser attach --json --log-level info --min-paths "$1" $(volume "$1")
+  sent=$(grep -n 'logging in to' /run/err | cut -d: -f1 | tail -n 1)
+  answered=$(grep -n 'logged in, session' /run/err | cut -d: -f1 | head -n 1)
   check "all $1 paths are active" equal "$(field '[.paths[]|select(.state=="active")]|length')" "$1"
   took_ms=$(field '.elapsed_ms|floor')
   login_ms=$(field '[.paths[].login_ms]|max|floor')
@@ -21,6 +23,7 @@ attach_ms 1
 one_ms=$took_ms one_login_ms=$login_ms
 attach_ms 4
 say "one portal: login $one_login_ms ms, attach $one_ms ms; four portals: login $login_ms ms, attach $took_ms ms"
+check "the last login was sent before the first was answered" test "$sent" -lt "$answered"
 check "the delay is there" test "$one_login_ms" -ge 1200
 check "four logins take about as long as one" at_most "$login_ms" $((2 * one_login_ms))
 check "and so does the whole attach" at_most "$took_ms" $((2 * one_ms))

@@ -1,6 +1,7 @@
 # One path is enough for a map, and the map takes the others when they come. A bare disk is handed out
 # only when no map can be made and none was required, and then with a warning.
 # Keeps: A3
+# Labs: uml, qemu
 make_storage 2
 start_daemons udevd iscsid multipathd
 take_snapshot

@@ -26,11 +26,14 @@ check "nothing is left" nothing_left
 # The portal refuses: it is tried as often as was asked for, whatever the scans.
 iptables-legacy -A OUTPUT -o i2 -p tcp --dport 3260 --syn -j REJECT --reject-with tcp-reset
 refused() { iptables-legacy -L OUTPUT -v -x -n | sed -n 's/^ *\([0-9]*\) .*REJECT.*/\1/p'; }
-expect_exit 1 hawser attach --json --log-level info --target "$TARGET" --discovery off --portal 10.0.2.2 --lun 2 \
-  --login-tries 3 --scan-tries 1 --login-timeout 3
-check "three connections were refused" equal "$(refused)" 3
-check "the log says it in one line" equal "$(grep -c 'login: 3 tries, the last one: .*no TCP connection' /run/err)" 1
-check "and in no other" equal "$(grep -c 'no TCP connection' /run/err)" 1
+for how in preferred off; do
+  iptables-legacy -Z OUTPUT
+  expect_exit 1 hawser attach --json --multipath $how --log-level info --target "$TARGET" --discovery off \
+    --portal 10.0.2.2 --lun 2 --login-tries 3 --scan-tries 1 --login-timeout 3
+  check "$how: three connections were refused" equal "$(refused)" 3
+  check "$how: the log says it in one line" equal "$(grep -c 'login: 3 tries, the last one: .*no TCP connection' /run/err)" 1
+  check "$how: and in no other" equal "$(grep -c 'no TCP connection' /run/err)" 1
+done
 iptables-legacy -F OUTPUT
 check "nothing is left" nothing_left
 

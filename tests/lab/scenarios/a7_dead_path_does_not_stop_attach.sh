@@ -1,6 +1,6 @@
 # A disk that is there and cannot be read, and a path that dies right after its disk appeared, do not
 # stop an attach while another path is good; and no map is handed out that has dead paths only.
-# Keeps: A7
+# Keeps: A7, A10
 make_portals 3
 make_lun volume 64
 # Each portal in a group of its own, so that they can differ in what they do with a read.
@@ -38,8 +38,11 @@ check "what was written is read back" read_pattern "$path"
 expect_exit 0 hawser detach --json "$id"
 check "nothing is left" nothing_left
 
-expect_exit 0 hawser attach --json --multipath off $(volume 2)
+expect_exit 0 hawser attach --json --multipath off --log-level info $(volume 2)
 check "without multipath the good one is used as well" equal "$(field '[.paths[]|select(.state=="active")|.portal]|join(" ")')" 10.0.2.2:3260
+check "what was of no use was cleaned before the next was tried" equal "$(grep -oE 'logging (in|out)' /run/err | paste -sd,)" "logging in,logging out,logging in"
+check "one session is there" equal "$(ls /sys/class/iscsi_session | wc -l)" 1
+check "and one disk" equal "$(ls -d /sys/block/sd* | wc -l)" 1
 expect_exit 0 hawser detach --json "$(field .id)"
 access 2 2
 expect_exit 1 hawser attach --json $(volume 2)

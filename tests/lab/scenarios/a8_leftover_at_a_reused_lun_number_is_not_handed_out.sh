@@ -1,6 +1,7 @@
 # The LUN number of the volume was another unit's before, or becomes another's while the volume is
 # attached: nothing of the other unit is ever handed out or written to.
 # Keeps: A8, D10
+# Labs: uml, qemu
 make_portals 2
 make_lun earlier 16
 make_lun volume 16

@@ -1,5 +1,6 @@
 # The target takes the LUN away at whatever moment of an attach, while other sessions and devices come
 # and go all over sysfs: the attach succeeds or fails clearly, nothing is left, and the next works.
+# Keeps: H1
 make_storage 2
 make_lun noise 16
 make_target "$OTHER_TARGET"

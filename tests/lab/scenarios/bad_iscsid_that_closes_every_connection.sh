@@ -1,6 +1,6 @@
 # Something that is no iscsid listens in its place and closes every connection: the error says so, soon,
 # and nothing is left.
-# Keeps: bad input
+# Keeps: H3
 make_storage 1
 start_daemons udevd
 take_snapshot

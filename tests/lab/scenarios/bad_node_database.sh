@@ -1,5 +1,6 @@
 # open-iscsi's database is full of rubbish, and its lock was left by somebody dead: an attach that
 # should write node records does without, says so, and touches nothing of it.
+# Keeps: H2
 make_storage 2
 start_daemons udevd iscsid
 load_multipath

@@ -1,6 +1,6 @@
-# 64 portals of which 60 swallow everything: attach takes the grace period and about what it takes over
-# the four good ones, and nothing is left.
-# Keeps: bad input
+# 64 portals of which 60 swallow everything: attach takes no longer than one login's time-out, the grace period and
+# about what it takes over the four good ones; nothing is left.
+# Keeps: H4
 make_storage
 start_daemons udevd iscsid multipathd
 take_snapshot
@@ -17,9 +17,10 @@ took_ms=$(field '.elapsed_ms|floor')
 say "clean attach $clean_ms ms, with 60 dead portals $took_ms ms"
 check "four paths are active" equal "$(field '[.paths[]|select(.state=="active")]|length')" 4
 check "sixty have an error" equal "$(field '[.paths[]|select(.error!=null)]|length')" 60
-# Sixty-four logins at once are work for one processor, which need not be ours alone. One dead portal
-# after the other would take sixty times the time-out.
-check "it took the grace period and about the clean time" at_most "$took_ms" $((2000 + 3 * clean_ms + 12000))
+# iscsid waits a millisecond for each connection that does not come up, once a second. In a guest without
+# high-resolution timers that is a tick or two, and sixty of them keep it from the good ones until the dead have timed
+# out. One dead portal after the other would take sixty times the time-out.
+check "it took one time-out, the grace period and about the clean time" at_most "$took_ms" $((15000 + 2000 + 3 * clean_ms + 10000))
 expect_exit 0 hawser detach --json "$(field .id)"
 check "nothing is left" nothing_left
 

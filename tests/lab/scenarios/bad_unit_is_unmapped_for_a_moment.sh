@@ -1,7 +1,7 @@
 # A unit that the target does not show for a moment is usable when it is back, whatever was asked of
 # hawser meanwhile; and where somebody else's rescan has the kernel think that it is empty, a join
 # makes it usable again.
-# Keeps: D4
+# Keeps: D4, H1
 make_storage 2
 start_daemons udevd iscsid multipathd
 take_snapshot

@@ -12,6 +12,12 @@ host=$(basename "$(readlink -f /sys/class/iscsi_session/session$sid/device/..)")
 take_snapshot
 paths() { ls "/sys/block/${path#/dev/}/slaves" | wc -l; }
 all_in() { [ "$(paths)" -eq 3 ]; }
+# unknown_to_multipathd DISK...: they are not among its paths.
+unknown_to_multipathd() {
+  local known disk
+  known=$(multipathd show paths raw format '%d') || return 1
+  for disk in "$@"; do ! grep -x "$disk *" <<<"$known" || return 1; done
+}
 # A multipathd that is behind with the uevents of the attach may be the first to make it.
 make_again() {
   dmsetup create back --uuid "$uuid" --table "0 2048 error" "$@" || grep -xF "$uuid" /sys/block/dm-*/dm/uuid
@@ -28,7 +34,9 @@ for mode in preferred off; do
     check "it is there" wait_until 30 sh -c '[ $(ls -d /sys/block/sd* | wc -l) = 2 ]'
   fi
   numbers=$(cat /sys/block/sd*/dev)
+  disks=$(cd /sys/block && echo sd*)
   expect_exit 0 hawser detach --json "$id"
+  check "multipathd shows none of $disks any more" unknown_to_multipathd $disks
   for number in $numbers; do
     check "udev says nothing of $number any more" test ! -e "/run/udev/data/b$number"
   done
@@ -97,7 +105,8 @@ for mode in preferred off; do
     detach=$!
     check "the devices are removed" wait_until 20 grep -q 'removing sd' /run/late
     for ((n = 0; n < 35; n++)); do nap; done
-    check "it waits for multipathd" grep "$(wwid_of volume)" /etc/multipath/wwids
+    check "it waits for multipathd" test -d /proc/$detach
+    check "which still has the WWID" grep "$(wwid_of volume)" /etc/multipath/wwids
     kill -CONT $multipathd_pid
     wait $detach
     check "it is detached" equal "$(field .detached)" true

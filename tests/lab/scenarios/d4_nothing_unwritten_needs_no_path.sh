@@ -68,8 +68,12 @@ dd if=/run/pattern of="$path" bs=1M conv=notrunc status=none
 expect_exit 3 hawser detach --json --timeout 15 "$id"
 check "it is refused" grep -q 'no path of .* answers' <<<"$(field .error.message)"
 both up
+hawser detach --json --log-level info --timeout 120 "$id" >/run/out 2>/run/told &
+detach=$!
+# No sooner: the kernel would write what udev looks at to a map whose paths are not back yet.
+check "it is flushed" wait_until 60 grep -q 'removing map' /run/told
 udev_queue start
-expect_exit 0 hawser detach --json --timeout 120 "$id"
+wait $detach || { cat /run/out /run/told; fail "detach ended with $?"; }
 check "what was written is on the target" cmp -n 4194304 /run/pattern /dev/shm/volume.img
 check "nothing is left" nothing_left
 kill $multipathd_pid

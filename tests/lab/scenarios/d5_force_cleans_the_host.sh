@@ -1,6 +1,7 @@
 # By force the host is cleaned though no path answers: with a writer stuck in the kernel on a map that
 # queues for ever, with an opener that does not let go, and for a bare device.
 # Keeps: D5, D9
+# Labs: uml, qemu
 make_storage 2
 start_daemons udevd iscsid
 start_multipathd no "overrides {
@@ -22,7 +23,7 @@ check "the writer is stuck in the kernel" wait_until 20 is_stuck
 start=$SECONDS
 expect_exit 0 hawser detach --json --force --timeout 60 "$id"
 cat /run/out
-check "it did not take its whole time" at_most $((SECONDS - start)) 45
+check "it did not take its whole time" at_most $((SECONDS - start)) $((45 * LAB_SLOWNESS))
 check "it was not flushed" equal "$(field .flushed)" false
 check "it says that data was at risk" equal "$(field .data_at_risk)" true
 check "nothing is said to be left" equal "$(field '.leftovers|length')" 0
@@ -43,7 +44,7 @@ check "with who has it open" grep -q "(pid $BASHPID)" <<<"$(field '.leftovers[]'
 check "no device is left" sh -c '! ls -d /sys/block/sd*'
 check "no session is left" sh -c '! ls /sys/class/iscsi_session | grep .'
 expect_exit 0 hawser detach --json --force --ignore-errors --timeout 60 "$id"
-check "errors are warnings when they are to be ignored" test "$(field '.warnings|length')" -gt 0
+check "errors are warnings when they are to be ignored" grep -q 'map mpath-' <<<"$(field '.warnings[]')"
 both_ways up
 expect_exit 2 hawser attach --json --timeout 30 $(volume)
 check "meanwhile it is not attached anew" grep -q 'map mpath-' <<<"$(field .error.message)"

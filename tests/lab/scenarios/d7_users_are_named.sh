@@ -2,6 +2,7 @@
 # swap, devices stacked on it, partitions, processes; for a map and for a bare device. Who lets go in
 # time is waited for.
 # Keeps: D7
+# Labs: uml, qemu
 make_storage 2
 start_daemons udevd iscsid multipathd
 mkdir -p /run/mounted
@@ -12,13 +13,30 @@ refused() { # TIMEOUT WORDS: detach says that it is in use, and by whom.
   equal "$(field .error.code)" busy && grep -qF "$2" <<<"$(message)" || { message; return 1; }
 }
 
+# open_device: sets opener to a process that has $path open.
+open_device() {
+  sleep 1000 9<"$path" &
+  opener=$!
+  wait_until 20 test -e /proc/$opener/fd/9
+}
+# waited_for: detach waits for the opener, and goes on when it has gone.
+waited_for() {
+  open_device
+  hawser detach --json --log-level info --timeout 60 "$id" >/run/out 2>/run/told &
+  local detach=$!
+  check "detach waits" wait_until 30 grep -q "waiting until nobody has ${path#/dev/} open" /run/told
+  check "and has removed nothing" test -e "/sys/block/${path#/dev/}"
+  kill $opener
+  wait $detach
+}
+
 expect_exit 0 hawser attach --json $(volume)
 id=$(field .id) path=$(field .path)
 mke2fs -q -F "$path"
 mount -t ext4 "$path" /run/mounted || mount "$path" /run/mounted
 start=$SECONDS
 check "a mount is named" refused 90 "mounted on /run/mounted"
-check "and not waited for" at_most $((SECONDS - start)) 60
+check "and not waited for" at_most $((SECONDS - start)) $((60 * LAB_SLOWNESS))
 umount /run/mounted
 
 unshare -m sh -c "mount '$path' /run/mounted && echo >/run/there && exec sleep 1000" &
@@ -43,8 +61,7 @@ exec 9</dev/mapper/part1
 check "who has a partition open is named" refused 4 "(pid $BASHPID)"
 exec 9<&-
 
-sleep 1000 9<"$path" &
-opener=$!
+open_device
 check "a process is named" refused 4 "sleep (pid $opener)"
 expect_exit 0 hawser show --json "$id"
 check "both paths are as before" equal "$(field '[.paths[]|select(.state=="active")]|length')" 2
@@ -52,9 +69,8 @@ check "the partition is as before" test -e /dev/mapper/part1
 kill $opener
 wait $opener || true
 
-sleep 4 9<"$path" &
-expect_exit 0 hawser detach --json --timeout 60 "$id"
-check "who lets go in time is waited for" equal "$(field .detached)" true
+check "who lets go in time is waited for" waited_for
+check "then it is detached" equal "$(field .detached)" true
 check "nothing is left" nothing_left
 
 say "a bare device"
@@ -62,8 +78,7 @@ kill $multipathd_pid
 wait_until 20 test ! -d /proc/$multipathd_pid
 expect_exit 0 hawser attach --json --multipath off $(volume)
 id=$(field .id) path=$(field .path)
-sleep 1000 9<"$path" &
-opener=$!
+open_device
 check "a process is named" refused 4 "sleep (pid $opener)"
 kill $opener
 wait $opener || true
@@ -78,6 +93,5 @@ umount /run/mounted
 dmsetup create stacked --table "0 2048 linear $path 0"
 check "a device on top is named" refused 30 "used by dm-"
 dmsetup remove stacked
-sleep 4 9<"$path" &
-expect_exit 0 hawser detach --json --timeout 60 "$id"
+check "who lets go in time is waited for" waited_for
 check "nothing is left" nothing_left

@@ -1,6 +1,7 @@
 # With --node-record open-iscsi knows the sessions: the record is readable by root only, the last of
 # our volumes takes it along, and one that was there before stays as it was.
 # Keeps: D8
+# Labs: uml, qemu
 make_storage 2
 make_lun second 16
 add_lun "$TARGET" 2 second
@@ -8,7 +9,7 @@ start_daemons udevd iscsid
 load_multipath
 iscsiadm -m discovery -t sendtargets -p 10.0.1.2 >/dev/null
 iscsiadm -m node -T "$TARGET" -p 10.0.2.2 -o delete
-theirs=$(find /etc/iscsi/nodes /var/lib/iscsi/nodes -type f 2>/dev/null || true)
+theirs=$(find $NODES -type f 2>/dev/null || true)
 sum=$(md5sum "$theirs")
 take_snapshot
 second() { volume | sed 's/--lun 1/--lun 2/'; }
@@ -17,7 +18,7 @@ records() { iscsiadm -m node 2>/dev/null | grep -c "$TARGET"; }
 expect_exit 0 hawser attach --json --node-record $(volume)
 first=$(field .id)
 check "iscsiadm knows both portals" equal "$(records)" 2
-ours=$(find /etc/iscsi/nodes /var/lib/iscsi/nodes -type f -path '*10.0.2.2*' 2>/dev/null || true)
+ours=$(find $NODES -type f -path '*10.0.2.2*' 2>/dev/null || true)
 check "the record is for root only" equal "$(stat -c %a "$ours")" 600
 check "iscsiadm reads it" iscsiadm -m node -T "$TARGET" -p 10.0.2.2 -o show
 check "and finds its session" grep -q 10.0.2.2 <<<"$(iscsiadm -m session)"

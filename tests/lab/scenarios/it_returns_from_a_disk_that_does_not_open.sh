@@ -1,6 +1,6 @@
 # A disk whose host recovers from an error lets itself be opened when that is over, which may be never.
 # Who puts it into a map comes back by the deadline, and other maps of the process do not wait for it.
-# Keeps: A7
+# Keeps: A7, H3
 make_storage 2
 start_daemons iscsid
 load_multipath

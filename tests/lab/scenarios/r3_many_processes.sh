@@ -2,6 +2,7 @@
 # each has its own volume and nothing else, no session is logged out under another's feet, and it takes
 # far less time than one after the other.
 # Keeps: R3
+# Labs: uml, qemu
 load sch_netem
 make_portals 2
 make_target "$TARGET"
@@ -15,8 +16,8 @@ take_snapshot
 # A target that is far away: what is waited for is the network, of which there is enough for all.
 for n in 1 2; do nsenter --net=/run/netns/tgt tc qdisc add dev t$n root netem delay 50ms; done
 
-attach() { "$HAWSER" attach --json --grace 30 --target "$TARGET" --lun "$1" --portal 10.0.1.2 --portal 10.0.2.2 >"/run/out$1" 2>&1; }
-detach() { "$HAWSER" detach --json "${ids[$1]}" >"/run/out$1" 2>&1; }
+attach() { hawser attach --json --grace 30 --target "$TARGET" --lun "$1" --portal 10.0.1.2 --portal 10.0.2.2 >"/run/out$1" 2>&1; }
+detach() { hawser detach --json "${ids[$1]}" >"/run/out$1" 2>&1; }
 ms() { local now=${EPOCHREALTIME/./}; echo $((now / 1000)); }
 # all COMMAND N...: side by side, and all have to be good.
 all() {
@@ -38,7 +39,7 @@ check_volume() {
 is_joined() {
   say "volume $1 is degraded: join"
   dmesg | tail -n 20
-  "$HAWSER" show --json --join "$(field .id "/run/out$1")" >"/run/out$1.joined"
+  hawser show --json --join "$(field .id "/run/out$1")" >"/run/out$1.joined"
   [ "$(field .degraded "/run/out$1.joined")" = false ] || { cat "/run/out$1.joined"; return 1; }
 }
 
@@ -56,7 +57,8 @@ at_once=$(($(ms) - start))
 say "one after the other $one_by_one ms, at once $at_once ms"
 for n in 1 2 3 4 5 6 7 8; do check "volume $n is the one that was asked for" check_volume $n; done
 check "with two sessions for all" equal "$(sessions)" 2
-check "it took far less than one after the other" at_most "$at_once" $((one_by_one * 2 / 3))
+# Where the processor is emulated it is the processor that all wait for.
+[ "$LAB_SLOWNESS" -gt 1 ] || check "it took far less than one after the other" at_most "$at_once" $((one_by_one * 2 / 3))
 for n in 1 2 3 4 5 6 7 8; do ids[n]=$(field .id "/run/out$n"); done
 check "four are detached" all detach 5 6 7 8
 

@@ -36,6 +36,7 @@ for mode in strict yes smart no; do
   attach_both "find_multipaths $mode"
   detach_all "find_multipaths $mode"
   check "find_multipaths $mode: it has no map" equal "$(multipathd show maps raw format '%w')" ok
+  check "find_multipaths $mode: and no path" equal "$(multipathd show paths raw format '%d')" ok
 done
 
 attach_both "restarted after attach"

@@ -11,10 +11,9 @@ storage() {
   load_multipath
 }
 volume() { echo --node-record --target "$TARGET" --lun "$1" --portal 10.0.1.2 --portal 10.0.2.2; }
-on_disk() {
-  find /etc/iscsi/nodes -type f 2>/dev/null | wc -l
-  grep -c '^/' /etc/multipath/wwids || true
-}
+on_disk() { echo "$(node_records) $(wwids)"; }
+node_records() { find $NODES -type f 2>/dev/null | wc -l; }
+wwids() { grep -c '^/' /etc/multipath/wwids || true; }
 
 boot_1() {
   storage volume1 volume2 volume3
@@ -25,7 +24,7 @@ boot_1() {
   "$HAWSER" attach --json --min-paths 2 --login-timeout 60 $(volume 3) >/run/third 2>&1 &
   third_is_begun() { [ "$(ls "$STATE" | grep -c 'log$')" = 3 ] && grep -q done "$STATE"/*.log && [ -e /sys/block/dm-2 ]; }
   check "the third is in the middle" wait_until 30 third_is_begun
-  say "on disk: $(on_disk | tr '\n' ' ')"
+  say "on disk: $(on_disk)"
   expect_exit 0 hawser list --json
   check "two are attached" equal "$(field '[.[]|select(.status=="attached")]|length')" 2
   boot_again
@@ -34,7 +33,8 @@ boot_1() {
 boot_2() {
   # Behind the number of the second volume there is another unit by now.
   storage volume1 volume3 volume2
-  check "something was left on disk" test "$(on_disk | paste -sd' ')" != "0 0"
+  check "node records were left on disk" test "$(node_records)" -gt 0
+  check "and WWIDs" test "$(wwids)" -gt 0
   expect_exit 0 hawser list --json
   check "nothing claims to be attached" equal "$(field '[.[]|select(.status=="attached")]|length')" 0
   check "or to have a device" equal "$(field '[.[]|select(.path!=null)]|length')" 0
@@ -42,7 +42,7 @@ boot_2() {
   expect_exit 0 hawser recover --json
   say "recovered: $(jq -c . /run/out)"
   check "the attach in the middle is undone" equal "$(field '.undone|length')" 1
-  check "no node record and no WWID is left" equal "$(on_disk | paste -sd' ')" "0 0"
+  check "no node record and no WWID is left" equal "$(on_disk)" "0 0"
   check "no session was made" test ! -e /sys/class/iscsi_session/session1
   expect_exit 0 hawser recover --json
   check "once more has nothing to do" equal "$(field '[.undone,.completed,.kept,.failed]|map(length)|add')" 0
@@ -57,5 +57,5 @@ boot_2() {
   expect_exit 0 hawser detach --json "$first"
   check "no session is left" test -z "$(ls /sys/class/iscsi_session)"
   check "no device is left" wait_until 20 sh -c '! ls -d /sys/block/sd* /sys/block/dm-* 2>/dev/null'
-  check "nothing is left on disk" equal "$(on_disk | paste -sd' ')" "0 0"
+  check "nothing is left on disk" equal "$(on_disk)" "0 0"
 }

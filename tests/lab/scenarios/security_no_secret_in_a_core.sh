@@ -1,5 +1,6 @@
 # A core of the command, taken by the kernel after an attach with mutual CHAP, does not hold its secrets;
 # one that is taken while the login is not answered does, so that the search is known to find them.
+# Keeps: H6
 make_storage 2
 make_acl "$TARGET"
 map_lun "$TARGET" 1 1
