@@ -71,8 +71,8 @@ strike() {
   esac
 }
 
-# soak_round SECONDS: appends a line to /mnt/results/rounds.jsonl. False if something was left, is not as it has to
-# be, or if nothing was done.
+# soak_round SECONDS: appends a line to /mnt/results/rounds.jsonl. False if something was left or is not as it
+# has to be.
 soak_round() {
   local end=$((SECONDS + $1)) faults=($FAULTS) fault struck=() leftovers
   round=$((round + 1))
@@ -93,8 +93,7 @@ soak_round() {
     "${struck[@]}" >/run/round
   cat /run/round >>/mnt/results/rounds.jsonl
   say "$(</run/round)"
-  jq -e '.leftovers == [] and .problems == []
-    and .calls.attach.done > 0 and .calls.detach.done > 0 and .blocks_written > 0 and .blocks_checked > 0' /run/round >/dev/null
+  jq -e '.leftovers == [] and .problems == []' /run/round >/dev/null
 }
 
 # Of the last round against the first, which has paid for what is made once. The heap of a process with
@@ -104,8 +103,13 @@ is_flat() {
     | .heap_kib <= $first.heap_kib + 256 and .rss_kib <= $first.rss_kib + 8192
       and .fds == $first.fds and .threads == 1' /mnt/results/rounds.jsonl
 }
-# A call may take 30 s to undo after its deadline. As much again is for a machine that is busy. Some have had a deadline
-# that is far too short.
-is_in_time() {
-  jq -es 'all(.[]; .late_ms <= 60000) and ([.[].calls[] | .deadline_exceeded // 0] | add) > 0' /mnt/results/rounds.jsonl
+# Of all rounds: volumes were attached, written to, read back and detached.
+has_worked() {
+  jq -es 'map(.calls.attach.done // 0) as $attached | map((.calls.detach.done // 0) + (.rest_calls.detach.done // 0)) as $detached
+    | ($attached | add) > 0 and ($detached | add) > 0 and (map(.blocks_written) | add) > 0 and (map(.blocks_checked) | add) > 0' \
+    /mnt/results/rounds.jsonl
 }
+# A call may take 30 s to undo after its deadline. As much again is for a machine that is busy.
+is_in_time() { jq -es 'all(.[]; .late_ms <= 60000)' /mnt/results/rounds.jsonl; }
+# Some had a deadline that was far too short; a short run may have none.
+was_late() { jq -es '[.[].calls[] | .deadline_exceeded // 0] | add > 0' /mnt/results/rounds.jsonl; }
