@@ -124,13 +124,12 @@ class HAWSER_API Client {
   ///          exports the unit read-only), not_found (no target shows the LUN; with
   ///          Stage::resolve: no name has an address; with Stage::preflight: an iface has no
   ///          record), unavailable (no portal could be used; see Error::paths()), unauthenticated,
-  ///          identity_mismatch (not
-  ///          the unit that was expected or attached before, or another unit shows the same WWID),
-  ///          unsupported (this iscsid, no multipath in the kernel, or the LUN is no disk), busy
-  ///          (somebody uses a device that stands in the way, the unit is attached under another
-  ///          id, or the volume is attached with another access mode or not as `multipath` wants
-  ///          it), corrupt (the log), exhausted, protocol, deadline_exceeded, cancelled, io,
-  ///          internal.
+  ///          identity_mismatch (not the unit that was expected or attached before, or another unit
+  ///          shows the same WWID), unsupported (this iscsid, no multipath in the kernel, or the
+  ///          LUN is no disk), busy (somebody uses a device that stands in the way, the unit is
+  ///          attached under another id, or the volume is attached with another access mode or not
+  ///          as `multipath` wants it), corrupt (the log), exhausted, protocol, deadline_exceeded,
+  ///          cancelled, io, internal.
   /// @outcome unchanged, unless the undo failed as well, or the commit may or may not be on disk;
   ///          then unknown, see recover().
   Result<Attachment> attach(const Ctx& ctx, const VolumeSpec& spec, const AttachOptions& options);
