@@ -110,17 +110,12 @@ class ResolvingHost final : public SimHost {
 // Keeps: A12
 TEST(AttachSimTest, a_name_is_resolved_once_however_often_a_login_is_tried) {
   SimWorld world = with_dead_portal();
-  GoodWeather weather;
-  Faults faults(weather, 0);
-  std::stop_source stop;
-  ResolvingHost host(world, faults, stop);
-  SimJournal journal(world, faults);
-  const Ctx ctx{.clock = world.clock, .deadline = world.clock.now() + 300s};
-  const Result<Attachment> made = attach(ctx, {.host = host, .journal = journal}, sim_spec(2),
+  SimProcessOn<ResolvingHost> process(world);
+  const Result<Attachment> made = attach(process.ctx(300s), process.environment(), sim_spec(2),
                                          {.min_paths = 2, .login_tries = 4});
-  EXPECT_FALSE(made);
+  ASSERT_FALSE(made);
   EXPECT_THAT(made.error().message(), testing::HasSubstr("4 tries"));
-  EXPECT_EQ(host.resolved, 2);
+  EXPECT_EQ(process.host.resolved, 2);
 }
 
 // Keeps: A1

@@ -177,14 +177,9 @@ class PausedHost final : public SimHost {
 // Of a detach that is refused at its deadline.
 std::vector<std::chrono::milliseconds> pauses_between_tries(SimWorld& world,
                                                             const std::string& id) {
-  GoodWeather weather;
-  Faults faults(weather, 0);
-  std::stop_source stop;
-  PausedHost host(world, faults, stop);
-  SimJournal journal(world, faults);
-  const Ctx ctx{.clock = world.clock, .deadline = world.clock.now() + 60s};
-  EXPECT_FALSE(detach(ctx, {.host = host, .journal = journal}, id, {}));
-  return host.pauses;
+  SimProcessOn<PausedHost> process(world);
+  EXPECT_FALSE(detach(process.ctx(), process.environment(), id, {}));
+  return process.host.pauses;
 }
 
 // Keeps: D6

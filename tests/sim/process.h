@@ -10,17 +10,19 @@ namespace hawser {
 
 using namespace std::chrono_literals;
 
-// A process: it is born with a clean memory, and dies with its locks.
-class SimProcess {
+// A process: it is born with a clean memory, and dies with its locks. `HostType` is a SimHost, or
+// one that does something else besides.
+template <class HostType>
+class SimProcessOn {
   GoodWeather fate_{};
   Faults faults_{fate_, 0};
 
  public:
   // Nothing goes wrong in it.
-  explicit SimProcess(SimWorld& world)
+  explicit SimProcessOn(SimWorld& world)
       : clock(world.clock), host(world, faults_, stop), journal(world, faults_) {}
 
-  SimProcess(SimWorld& world, Faults& faults, Turns* turns = nullptr)
+  SimProcessOn(SimWorld& world, Faults& faults, Turns* turns = nullptr)
       : clock(world.clock), host(world, faults, stop, turns), journal(world, faults, turns) {}
 
   Ctx ctx(std::chrono::nanoseconds time = 60s) const {
@@ -30,8 +32,10 @@ class SimProcess {
 
   const Clock& clock;
   std::stop_source stop{};
-  SimHost host;
+  HostType host;
   SimJournal journal;
 };
+
+using SimProcess = SimProcessOn<SimHost>;
 
 }  // namespace hawser

@@ -144,14 +144,9 @@ class LateMultipathd final : public SimHost {
 // Keeps: R1
 TEST(ResizeSimTest, a_path_that_multipathd_refused_for_its_size_is_offered_again) {
   SimWorld world = attached_then_grown(3);
-  GoodWeather weather;
-  Faults faults(weather, 0);
-  std::stop_source stop;
-  LateMultipathd host(world, faults, stop);
-  SimJournal journal(world, faults);
-  const Ctx ctx{.clock = world.clock, .deadline = world.clock.now() + 60s};
+  SimProcessOn<LateMultipathd> process(world);
   const Result<ResizeReport> done =
-      resize(ctx, {.host = host, .journal = journal}, attachment_id(sim_spec(3)), {});
+      resize(process.ctx(), process.environment(), attachment_id(sim_spec(3)), {});
   ASSERT_TRUE(done) << done.error().message();
   for (const PathReport& path : done->paths)
     EXPECT_EQ(path.state, "active");
