@@ -1,6 +1,5 @@
 # What a scenario of the campaign does to the storage of cycle.sh: plant before the attach, strike between
-# attach and detach, heal after all. The fault's name is in $fault. A cycle runs in a condition, where bash goes on
-# after what fails: a fault that is not there has to say so. Sourced by cycle.sh.
+# attach and detach, heal after all. The fault's name is in $fault. Sourced by cycle.sh.
 
 FAULTS="clean loss10 loss20 loss30 loss40 loss100 loss20-first-half loss20-second-half loss100-first-half
   loss100-second-half delay reorder refused silent flap target-restart dirty-queue dirty-fail unmapped eight"
@@ -14,15 +13,13 @@ plant() {
       percent=${fault#loss}
       percent=${percent%%-*}
       case $fault in *-first-half) which="1 2" ;; *-second-half) which="3 4" ;; esac
-      for n in $which; do
-        loss "$n" "$((percent / 100)).$(printf %02d $((percent % 100)))" || fail "no $fault at portal $n"
-      done
+      for n in $which; do loss "$n" "$((percent / 100)).$(printf %02d $((percent % 100)))"; done
       ;;
     # On the target's side, so that it is the initiator's input too.
     delay) for n in 1 2 3 4; do netem "$n" delay 200ms 50ms; done ;;
     reorder) for n in 1 2 3 4; do netem "$n" delay 20ms reorder 25% 50%; done ;;
-    refused) portal_refuse 1 || fail "no $fault" ;;
-    silent) portal_down 1 || fail "no $fault" ;;
+    refused) portal_refuse 1 ;;
+    silent) portal_down 1 ;;
     flap) in_background flap 2 ;;
     target-restart) in_background restart_target ;;
   esac
@@ -35,7 +32,7 @@ strike() {
   case $fault in
     dirty-*)
       udevadm settle --timeout=60  # Else the last to close may be a probe of udev's.
-      for n in 1 2 3 4; do portal_down "$n" || fail "no $fault at portal $n"; done
+      for n in 1 2 3 4; do portal_down "$n"; done
       leave_dirty "$1" 8
       wrote=true
       ;;

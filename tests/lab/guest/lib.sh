@@ -194,6 +194,8 @@ CONF
   multipathd -d >>/mnt/results/multipathd.log 2>&1 &
   multipathd_pid=$!
 }
+# is_adopted DEVICE: multipathd has that map.
+is_adopted() { multipathd show maps raw format '%d %w' | grep -q "^${1#/dev/} "; }
 await_multipathd() {
   wait_until 15 listens org/kernel/linux/storage/multipathd || fail "multipathd did not start"
 }
@@ -387,11 +389,13 @@ foreign_disk() {
 
 # --- faults ---------------------------------------------------------------------------------------
 
-portal_down() { iptables-legacy -A INPUT -i "i$1" -j DROP; }
-portal_up() { iptables-legacy -D INPUT -i "i$1" -j DROP; }
-portal_refuse() { iptables-legacy -A OUTPUT -o "i$1" -p tcp --dport 3260 -j REJECT --reject-with tcp-reset; }
-portal_accept() { iptables-legacy -D OUTPUT -o "i$1" -p tcp --dport 3260 -j REJECT --reject-with tcp-reset; }
-loss() { iptables-legacy -A INPUT -i "i$1" -m statistic --mode random --probability "$2" -j DROP; }
+# Also in a condition, where bash goes on after what fails, a fault that is not there has to say so.
+rule() { iptables-legacy "$@" || fail "no such rule: $*"; }
+portal_down() { rule -A INPUT -i "i$1" -j DROP; }
+portal_up() { rule -D INPUT -i "i$1" -j DROP; }
+portal_refuse() { rule -A OUTPUT -o "i$1" -p tcp --dport 3260 -j REJECT --reject-with tcp-reset; }
+portal_accept() { rule -D OUTPUT -o "i$1" -p tcp --dport 3260 -j REJECT --reject-with tcp-reset; }
+loss() { rule -A INPUT -i "i$1" -m statistic --mode random --probability "$2" -j DROP; }
 
 # --- what is on the host --------------------------------------------------------------------------
 

@@ -15,7 +15,6 @@ spec() {
     "target_luns": [1, 1], "access_mode": "%s"}' "$1" "$1" "$2" >/run/spec.json
 }
 cannot_be_written() { ! dd if=/dev/zero of="$1" bs=4k count=1 oflag=direct conv=notrunc status=none 2>/dev/null; }
-adopted() { multipathd show maps raw format '%d %w' | grep -q "^${path#/dev/}"; }
 can_be_read() { dd if="$1" of=/dev/null bs=4k count=1 iflag=direct status=none; }
 
 spec "$TARGET" ro
@@ -26,7 +25,7 @@ check "it says so" equal "$(field .read_only)" true
 check "the map says so" equal "$(<"/sys/block/${path#/dev/}/ro")" 1
 check "a write fails" cannot_be_written "$path"
 check "a read does not" can_be_read "$path"
-check "multipathd has the map" wait_until 30 adopted
+check "multipathd has the map" wait_until 30 is_adopted "$path"
 check "multipathd reloads it" equal "$(multipathd reload map "${path#/dev/}")" ok
 check "after a reload by multipathd a write fails" cannot_be_written "$path"
 check "nothing was written" is_untouched volume

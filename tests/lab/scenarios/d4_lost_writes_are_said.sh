@@ -9,8 +9,7 @@ start_multipathd no "overrides {
 take_snapshot
 expect_exit 0 hawser attach --json $(volume)
 id=$(field .id) path=$(field .path)
-adopted() { multipathd show maps raw format '%d %w' | grep -q "^${path#/dev/}"; }
-check "multipathd has the map" wait_until 30 adopted
+check "multipathd has the map" wait_until 30 is_adopted "$path"
 does_not_queue() { [[ $(dmsetup table "$path") != *queue_if_no_path* ]]; }
 check "the map does not queue" does_not_queue
 

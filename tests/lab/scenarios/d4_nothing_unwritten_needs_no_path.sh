@@ -15,7 +15,7 @@ attached() {
 }"
   expect_exit 0 hawser attach --json $(volume)
   id=$(field .id) path=$(field .path)
-  adopted() { multipathd show maps raw format '%d %w' | grep -q "^${path#/dev/}" && [ "$(does)" = "$1" ]; }
+  adopted() { is_adopted "$path" && [ "$(does)" = "$1" ]; }
   check "multipathd has the map, which would $1" wait_until 30 adopted "$1"
   write_pattern "$path" 4
   udevadm settle --timeout=60
