@@ -10,11 +10,11 @@ make_lun second 64
 make_target "$TARGET"
 add_lun "$TARGET" 1 volume
 add_lun "$TARGET" 2 second
-# For a host that is full of disks: one unit, at as many LUNs as it takes.
-FULL=$TARGET.full LUNS=63
-make_lun full 16
-make_target "$FULL"
-for ((lun = 1; lun <= LUNS; lun++)); do add_lun "$FULL" $lun full; done
+# The other disks of the host: one unit, at as many LUNs as it takes.
+OTHERS=$TARGET.others LUNS=64
+make_lun other 16
+make_target "$OTHERS"
+for ((lun = 1; lun <= LUNS; lun++)); do add_lun "$OTHERS" $lun other; done
 start_daemons udevd iscsid multipathd
 take_snapshot
 
@@ -62,11 +62,22 @@ lookups() {
     expect_exit 0 hawser detach --json "$(field .id)"
   done
 }
-lookups empty
+# Both hosts have four sessions of somebody else: each costs iscsid something at every login.
+hosts=()
 for n in 1 2 3 4; do
-  foreign_session "$FULL" $n
-  for ((lun = 1; lun <= LUNS; lun++)); do echo "0 0 $lun" >"/sys/class/scsi_host/host$host/scan"; done
+  foreign_session "$OTHERS" $n
+  hosts+=($host)
 done
-is_full() { local disks=(/sys/block/sd*) && [ ${#disks[@]} -eq $((4 * LUNS)) ]; }
-wait_until 30 is_full || fail "the host is not full of disks"
+# scan_others FROM TO: the disks at these LUNs, on each of those sessions.
+scan_others() {
+  local lun
+  for host in "${hosts[@]}"; do
+    for ((lun = $1; lun <= $2; lun++)); do echo "0 0 $lun" >"/sys/class/scsi_host/host$host/scan"; done
+  done
+  wait_until 30 are_there $((${#hosts[@]} * $2)) || fail "the other disks are not there"
+}
+are_there() { local disks=(/sys/block/sd*) && [ ${#disks[@]} -eq $1 ]; }
+scan_others 1 1
+lookups few
+scan_others 2 $LUNS
 lookups full
