@@ -121,6 +121,26 @@ def totals(figures):
     return lines
 
 
+def shortfalls(figures):
+    """Where hawser did not do what it promises, in the words of the page's columns."""
+    lines = []
+    for (scenario, subject), f in figures.items():
+        if not subject.startswith("hawser"):
+            continue
+        hopeful = scenario not in HOPELESS
+        for what, is_short in (
+                ("not run", len(f.ran) < len(f.cycles)),
+                ("not attached", hopeful and len(f.attached) < len(f.ran)),
+                ("attached, but with no path that can work", not hopeful and f.attached),
+                ("without a map", len(f.mapped) < len(f.attached)),
+                ("not detached", len(f.detached) < len(f.attached)),
+                ("something left", len(f.clean) < len(f.ran)),
+                ("data lost, unsaid", f.lost_in_silence)):
+            if is_short:
+                lines.append(f"{scenario} {subject}: {what}")
+    return lines
+
+
 def attach_seconds(figures, scenario, subject):
     """The median attach, of those that succeeded."""
     f = figures.get((scenario, subject))
