@@ -272,11 +272,15 @@ def plot(cycles, svg):
         "set key outside right top"]
     for number, (title, is_time, value) in enumerate(panels):
         lines.append(f"$panel{number} << EOD")
-        for scenario in scenarios:
-            cells = [value(figures[scenario, s]) if (scenario, s) in figures else None for s in subjects]
-            lines.append(" ".join([scenario, *("?" if cell is None else f"{cell:.3f}" for cell in cells)]))
+        cells = {scenario: [value(figures[scenario, s]) if (scenario, s) in figures else None for s in subjects]
+                 for scenario in scenarios}
+        for scenario, values in cells.items():
+            lines.append(" ".join([scenario, *("?" if cell is None else f"{cell:.3f}" for cell in values)]))
         lines += ["EOD", "set datafile missing '?'", f"set title '{title}'"]
         lines += ["set logscale y", "set yrange [0.1:*]"] if is_time else ["unset logscale y", "set yrange [0:105]"]
+        if all(cell is None for values in cells.values() for cell in values):
+            lines.append("plot [-1:1] [0.1:1] NaN title 'none'")  # Without a point gnuplot fails.
+            continue
         lines.append("plot " + ", ".join(
             f"$panel{number} using {column + 2}:xtic(1) title '{s}' linecolor rgb '{COLOURS[list(SUBJECTS).index(s)]}'"
             for column, s in enumerate(subjects)))
