@@ -84,22 +84,6 @@ for mode in preferred off; do
 
     expect_exit 0 hawser attach --json $(volume 2)
     id=$(field .id)
-    say "the map is made again while udev is late"
-    kill -STOP $udevd_pid
-    "$HAWSER" detach --json --log-level info "$id" >/run/out 2>/run/late &
-    detach=$!
-    check "all was removed" wait_until 20 grep -q 'logging out' /run/late
-    for ((n = 0; n < 10; n++)); do nap; done
-    check "it waits for udev" test -d /proc/$detach
-    make_again --noudevsync
-    check "it was seen" wait_until 20 grep -q 'came back' /run/late
-    kill -CONT $udevd_pid
-    wait $detach
-    check "it is detached" equal "$(field .detached)" true
-    check "nothing is left" nothing_left
-
-    expect_exit 0 hawser attach --json $(volume 2)
-    id=$(field .id)
     say "multipathd does not answer for a while, as when it starts"
     kill -STOP $multipathd_pid
     "$HAWSER" detach --json --log-level info "$id" >/run/out 2>/run/late &
@@ -115,4 +99,26 @@ for mode in preferred off; do
     kill $multipathd_pid
     wait_until 20 test ! -d /proc/$multipathd_pid
   fi
+done
+
+# A multipathd, which hears of all from udev, would be waited for as well.
+for mode in preferred off; do
+  expect_exit 0 hawser attach --json --multipath $mode $(volume 2)
+  id=$(field .id)
+  say "udev is late ($mode)"
+  kill -STOP $udevd_pid
+  "$HAWSER" detach --json --log-level info "$id" >/run/out 2>/run/late &
+  detach=$!
+  check "all was removed" wait_until 20 grep -q 'logging out' /run/late
+  for ((n = 0; n < 10; n++)); do nap; done
+  check "it waits for udev" test -d /proc/$detach
+  if [ $mode = preferred ]; then
+    say "and the map is made again"
+    make_again --noudevsync
+    check "it was seen" wait_until 20 grep -q 'came back' /run/late
+  fi
+  kill -CONT $udevd_pid
+  wait $detach
+  check "it is detached" equal "$(field .detached)" true
+  check "nothing is left" nothing_left
 done
