@@ -44,7 +44,8 @@ class Operation {
   Status done(std::string_view step, std::uint32_t number, Fields fields = {});
   Status failed(std::string_view step, std::uint32_t number, const Error& error);
   // Before an undo asks for state(): a step whose write failed may be in the log all the same, and
-  // whoever reads that later has it undone.
+  // whoever reads that later has it undone. And after one that failed: whoever tries it again is to
+  // know what it has found.
   void reconcile();
   // Undoing goes on when the log cannot be written, which is told of: undoing twice does no harm.
   void undone(std::string_view step, std::uint32_t number);

@@ -342,6 +342,7 @@ Status undo_attach(const Ctx& ctx, Operation& operation, const LogState& state, 
   };
   Status undone = undo();
   if (undone) return undone;
+  operation.reconcile();  // What was found on the way is not found again once its disks are gone.
   return std::move(undone).error().with("undo").with(Outcome::unknown);
 }
 

@@ -185,6 +185,49 @@ TEST(DetachSimTest, a_recovery_waits_for_multipathd_to_let_go_of_what_the_dead_h
   EXPECT_EQ(world.picture(), before.picture());
 }
 
+// The log fails when a recovery writes down which map may come of a disk that it removes, and then
+// the recovery fails: whoever tries it again knows of that map all the same.
+// Keeps: A1, D9
+TEST(DetachSimTest, what_a_recovery_that_failed_has_found_is_known_to_the_next) {
+  const SimWorld before = sim_world();
+  SimWorld start = before;
+  start.multipathd_is_quick = true;
+  const auto die = [&](Faults& faults) {
+    if (!start.devices.empty()) faults.kill();
+  };
+  in_turns(start, die, [&](SimProcess& process) {
+    (void)attach(process.ctx(), process.environment(), sim_spec(1), {});
+  });
+  ASSERT_EQ(start.devices.size(), 1u);
+  const DevT dev = start.devices.begin()->second.dev;
+  const std::string uuid = map_uuid_of(wwid_of(sim_identity(kUnit)));
+  start.removed_map = Map{.name = "late",
+                          .uuid = uuid,
+                          .sectors = 2048,
+                          .target_type = "multipath",
+                          .table = simple_table({dev}),
+                          .paths = {{.dev = dev, .is_active = true}}};
+  start.map_comebacks = 1;
+  const std::string id = attachment_id(sim_spec(1));
+
+  int late = 0;
+  Choices choices;
+  while (choices.next_run() && !HasFailure()) {
+    SimWorld world = start;
+    Faults faults(choices, 2);
+    try {
+      SimProcess process(world, faults);
+      (void)recover(process.ctx(), process.environment());
+    } catch (const SimCrash&) {
+      continue;  // What it could not write has died with it.
+    }
+    late += world.devices.empty() && world.maps.contains(uuid) ? 1 : 0;
+    EXPECT_FALSE(recover_in_good_weather(world, id));
+    EXPECT_EQ(world.picture(), before.picture());
+  }
+  EXPECT_GT(late, 0);
+}
+
 // Keeps: D2
 TEST(DetachSimTest, what_comes_back_is_removed_again) {
   for (const bool is_map : {true, false}) {
