@@ -18,10 +18,9 @@ unknown_to_multipathd() {
   known=$(multipathd show paths raw format '%d') || return 1
   for disk in "$@"; do ! grep -x "$disk *" <<<"$known" || return 1; done
 }
-# A multipathd that is behind with the uevents of the attach may be the first to make it.
-make_again() {
-  dmsetup create back --uuid "$uuid" --table "0 2048 error" "$@" || grep -xF "$uuid" /sys/block/dm-*/dm/uuid
-}
+# A multipathd that is behind with the uevents of the attach may be the first to make it, and take it away again.
+is_made() { dmsetup create back --uuid "$uuid" --table "0 2048 error" "$@" || grep -xF "$uuid" /sys/block/dm-*/dm/uuid; }
+make_again() { wait_until 10 is_made "$@"; }
 
 for mode in preferred off; do
   expect_exit 0 hawser attach --json --multipath $mode --login-timeout 10 $(volume 2)
