@@ -22,6 +22,26 @@ unknown_to_multipathd() {
 is_made() { dmsetup create back --uuid "$uuid" --table "0 2048 error" "$@" || grep -xF "$uuid" /sys/block/dm-*/dm/uuid; }
 make_again() { wait_until 10 is_made "$@"; }
 
+# udev_is_late MODE: a detach waits for it, and sees a map that is made again meanwhile.
+udev_is_late() {
+  expect_exit 0 hawser attach --json --multipath $1 $(volume 2)
+  say "udev is late ($1)"
+  kill -STOP $udevd_pid
+  "$HAWSER" detach --json --log-level info "$(field .id)" >/run/detached 2>/run/late &
+  detach=$!
+  check "all was removed" wait_until 20 grep -q 'logging out' /run/late
+  for ((n = 0; n < 10; n++)); do nap; done
+  check "it waits for udev" test -d /proc/$detach
+  if [ $1 = preferred ]; then
+    make_again --noudevsync
+    check "it was seen" wait_until 20 grep -q 'came back' /run/late
+  fi
+  kill -CONT $udevd_pid
+  wait $detach
+  check "it is detached" equal "$(field .detached /run/detached)" true
+  check "nothing is left" nothing_left
+}
+
 for mode in preferred off; do
   expect_exit 0 hawser attach --json --multipath $mode --login-timeout 10 $(volume 2)
   id=$(field .id) path=$(field .path)
@@ -81,6 +101,8 @@ for mode in preferred off; do
     check "at the very moment no map and no device is there" sh -c '! grep -E "^(map|device) " /run/at_once'
     check "nothing is left" nothing_left
 
+    udev_is_late preferred
+
     expect_exit 0 hawser attach --json $(volume 2)
     id=$(field .id)
     say "multipathd does not answer for a while, as when it starts"
@@ -101,23 +123,5 @@ for mode in preferred off; do
 done
 
 # A multipathd, which hears of all from udev, would be waited for as well.
-for mode in preferred off; do
-  expect_exit 0 hawser attach --json --multipath $mode $(volume 2)
-  id=$(field .id)
-  say "udev is late ($mode)"
-  kill -STOP $udevd_pid
-  "$HAWSER" detach --json --log-level info "$id" >/run/out 2>/run/late &
-  detach=$!
-  check "all was removed" wait_until 20 grep -q 'logging out' /run/late
-  for ((n = 0; n < 10; n++)); do nap; done
-  check "it waits for udev" test -d /proc/$detach
-  if [ $mode = preferred ]; then
-    say "and the map is made again"
-    make_again --noudevsync
-    check "it was seen" wait_until 20 grep -q 'came back' /run/late
-  fi
-  kill -CONT $udevd_pid
-  wait $detach
-  check "it is detached" equal "$(field .detached)" true
-  check "nothing is left" nothing_left
-done
+udev_is_late preferred
+udev_is_late off
