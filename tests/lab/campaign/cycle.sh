@@ -12,7 +12,7 @@ prepare_campaign() {
   local n configuration policy=''
   subject=$1 fault=$2 bound=$3
   volumes=(1)
-  [ "$fault" != eight ] || volumes=(1 2 3 4 5 6 7 8)
+  case $fault in eight*) volumes=(1 2 3 4 5 6 7 8) ;; esac
   make_portals 4
   make_target "$TARGET"
   for n in "${volumes[@]}"; do

@@ -1,8 +1,6 @@
 # What a scenario of the campaign does to the storage of cycle.sh: plant before the attach, strike between
-# attach and detach, heal after all. The fault's name is in $fault. Sourced by cycle.sh.
-
-FAULTS="clean loss10 loss20 loss30 loss40 loss100 loss20-first-half loss20-second-half loss100-first-half
-  loss100-second-half delay reorder refused silent flap target-restart dirty-queue dirty-fail unmapped eight"
+# attach and detach, heal after all. The fault's name, one of SCENARIOS in report.py, is in $fault. Sourced by
+# cycle.sh.
 
 tpg=/sys/kernel/config/target/iscsi/$TARGET/tpgt_1
 
@@ -16,7 +14,7 @@ plant() {
       for n in $which; do loss "$n" "$((percent / 100)).$(printf %02d $((percent % 100)))"; done
       ;;
     # On the target's side, so that it is the initiator's input too.
-    delay) for n in 1 2 3 4; do netem "$n" delay 200ms 50ms; done ;;
+    delay | eight-delay) for n in 1 2 3 4; do netem "$n" delay 200ms 50ms; done ;;
     reorder) for n in 1 2 3 4; do netem "$n" delay 20ms reorder 25% 50%; done ;;
     refused) portal_refuse 1 ;;
     silent) portal_down 1 ;;
@@ -44,9 +42,9 @@ heal() {
   local n
   end_background
   iptables-legacy -F
-  for n in 1 2 3 4; do
-    [ "$fault" != delay ] && [ "$fault" != reorder ] || ip netns exec tgt tc qdisc del dev "t$n" root
-  done
+  case $fault in
+    *delay | reorder) for n in 1 2 3 4; do ip netns exec tgt tc qdisc del dev "t$n" root; done ;;
+  esac
   [ -e "$tpg/lun/lun_1/volume1" ] || remap_lun "$TARGET" 1 volume1
 }
 
