@@ -32,7 +32,12 @@ struct PathReport {
 /// An attached volume.
 struct Attachment {
   std::string id{};
-  std::string path{};  ///< Device node to use now: "/dev/dm-3" or "/dev/sdb".
+  /// Device node to use now: "/dev/dm-3" or "/dev/sdb". Its number is the volume's as long as the
+  /// device is there, and it is there for sure only while somebody has it open: a map that nobody
+  /// has open multipathd may take away, when udev is far behind, or a user may, and the next map
+  /// gets its number. So open it at once, or open it later and then compare dm/uuid of its number
+  /// in sysfs.
+  std::string path{};
   /// A link of udev's that keeps pointing to the volume. That of a bare disk may appear a moment
   /// later.
   std::string stable_path{};

@@ -1,10 +1,12 @@
-"""What the campaigns and the soak share: arguments, and what their figures depend on."""
+"""What the campaigns and the soak share: arguments, what their figures depend on, and the pieces of a long run."""
 import argparse
+import json
 import os
 import pathlib
 import platform
 import re
 import subprocess
+import sys
 
 TREE = pathlib.Path(__file__).resolve().parents[3]
 BUILD = TREE / "build/release"
@@ -32,6 +34,11 @@ def output_of(*command):
     return subprocess.run(command, cwd=TREE, check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
 
 
+def revision():
+    """Of the tree, to be asked when it is built: others may commit to it while a campaign runs."""
+    return output_of("git", "describe", "--always", "--dirty")
+
+
 def build(groups, targets):
     """What the lab and these targets need of the release build, with what is missing of the packages of these groups."""
     subprocess.run([TREE / "tools/setup", *groups], check=True)
@@ -54,3 +61,15 @@ def machine(packages):
         "hawser": output_of(str(BUILD / "tools/hawser/hawser"), "--version").split()[-1],
         **{package: version_of(package) for package in packages},
     }
+
+
+def begun(output, about):
+    """The cycles that a campaign before left in this directory. It ends the program if they cannot stand beside new ones."""
+    output.mkdir(parents=True, exist_ok=True)
+    machine_file, cycles_file = output / "machine.json", output / "cycles.jsonl"
+    if not machine_file.exists():
+        machine_file.write_text(json.dumps(about, indent=1) + "\n")
+        return []
+    if json.loads(machine_file.read_text()) != about:
+        sys.exit(f"{output} has figures of another machine or other versions")
+    return [json.loads(line) for line in cycles_file.read_text().splitlines()] if cycles_file.exists() else []

@@ -48,20 +48,19 @@ start_subject() {
   subject_pid=$!
   exec {requests}>/run/requests {answers}</run/answers
   # It is up when it answers.
+  in_time=true
   ask attach
   equal "$answer" '[]' || fail "the subject did not start: '$answer'"
 }
 
 # ask VERB VOLUME...: sets answer, and what it cost: ms, in the whole guest processes and cpu_ms, and
 # own_ms of these in the subject and the programs that it started. One that is not back within the bound
-# gives up, and in_time is false.
+# is given up: in_time is false, and nothing more is asked of it, since its answer may come yet.
 ask() {
   local start processes_before cpu_before own_before
-  in_time=true
   read_counters
   processes_before=$processes cpu_before=$cpu_ms own_before=$own_ms start=$EPOCHREALTIME
-  echo "$*" >&"$requests"
-  read -r -t "$bound" -u "$answers" answer ||
+  $in_time && tell "$requests" "$*" && read -r -t "$bound" -u "$answers" answer ||
     { in_time=false answer="[{\"ok\": false, \"error\": \"no answer within $bound s\"}]"; }
   ms=$(((${EPOCHREALTIME/./} - ${start/./}) / 1000))
   read_counters
@@ -120,10 +119,10 @@ device_works() {
 
 arrived() { cmp -s -n "$(stat -c %s /run/dirty)" /run/dirty /dev/shm/volume1.img; }
 
-# left_after SECONDS: sets leftovers to what is there and was not, once udev has had that long.
+# left_after SECONDS: what is there and was not, once udev has had that long, is added to leftovers.
 left_after() {
   for ((n = $1 * 10; n > 0; n--)); do differences >/run/differences && break || nap; done
-  leftovers=$(sed -n 's/^[<>] //p' /run/differences | jq -Rcn '[inputs]')
+  leftovers=$(sed -n 's/^[<>] //p' /run/differences | jq -Rc --argjson before "$leftovers" -n '[$before[], inputs] | unique')
 }
 
 # cycle: appends one line to /mnt/results/cycles.jsonl. False if the guest is not as it was before.
@@ -171,8 +170,12 @@ cycle() {
     fi
   fi
 
+  # Also what shows only when the fault is over, as a session does that iscsid has gone on trying for.
+  leftovers='[]'
   left_after 10
   heal
+  $attached || for n in {1..50}; do nap; done
+  left_after 10
   note --arg subject "$subject" --arg fault "$fault" --argjson leftovers "$leftovers" --argjson bound "$bound" \
     '{subject: $subject, scenario: $fault, ran: true, bound_s: $bound} + .
       + {wwids_left: ($leftovers | map(select(startswith("wwid "))) | length),
@@ -181,6 +184,7 @@ cycle() {
   say "$record"
   # An entry of wwids stands for nothing in the kernel.
   [ ! -e /etc/multipath/wwids ] || sed -i '/^\//d' /etc/multipath/wwids
+  leftovers='[]'
   left_after 1
   $in_time && [ "$leftovers" = '[]' ]
 }

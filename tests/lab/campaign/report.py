@@ -139,6 +139,8 @@ def shortfalls(figures):
                 ("a device that does not work", scenario not in NO_IO and len(f.working) < len(f.attached)),
                 ("not detached", len(f.detached) < len(f.attached)),
                 ("something left", len(f.clean) < len(f.ran)),
+                ("an entry left in wwids", any(c["wwids_left"] for c in f.ran)),
+                ("not back in time", any(not call["in_time"] for c in f.ran for call in (c["attach"], *c.get("detaches", [])))),
                 ("data lost, unsaid", f.lost_in_silence)):
             if is_short:
                 lines.append(f"{scenario} {subject}: {what}")

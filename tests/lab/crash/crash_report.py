@@ -48,12 +48,22 @@ def row(name, f):
             f"| {interrupted} | {f'{calls}, failed {failed}' if companion else '-'} |")
 
 
-def page(cycles, about, seed):
+def missing(cycles):
+    """What a whole run has besides."""
+    there = {(cycle["operation"], cycle["beside"], cycle["how"]) for cycle in cycles}
+    return [f"{operation}, {'beside another' if beside else 'alone'}, at {how}"
+            for operation in OPERATIONS for beside in (False, True) for how in ("records", "instants")
+            if (operation, beside, how) not in there]
+
+
+def page(cycles, about):
     groups = collections.defaultdict(list)
     for cycle in cycles:
         groups[cycle["operation"], cycle["beside"]].append(cycle)
     dates = sorted({cycle["date"] for cycle in cycles})
     commits = sorted({cycle["commit"] for cycle in cycles})
+    seeds = sorted({cycle["seed"] for cycle in cycles})
+    not_there = missing(cycles)
     everything = Figures(cycles)
     lines = [
         "# Crash campaign", "",
@@ -68,7 +78,8 @@ def page(cycles, about, seed):
         "over). Beside: another hawser attaches and detaches a third volume of the target over three of the portals, again "
         "and again.", "",
         f"{len(everything.ran)} cycles, {len(everything.killed)} kills, {' to '.join(dict.fromkeys((dates[0], dates[-1])))}, hawser of commit "
-        f"{', '.join(commits)}, seed {seed}.", "",
+        f"{', '.join(commits)}, seed {', '.join(map(str, seeds))}.", "",
+        *([f"Not run: {'; '.join(not_there)}.", ""] if not_there else []),
         *[f"- {what}: {value}" for what, value in about.items()], "",
         *[f"- **{name}**: {what}" for name, what in OPERATIONS.items() if any(key[0] == name for key in groups)], "",
         "Undone, completed and kept are what recover said: the attach was undone, the detach completed, or the volume is "

@@ -56,7 +56,7 @@ start_neighbour() {
 # ask_neighbour: sets neighbour to what it did since it was asked last, and whether it was left in peace.
 ask_neighbour() {
   local answer='' failed_paths
-  echo >&"$neighbour_ask" 2>/dev/null || true
+  tell "$neighbour_ask" ''
   read -r -t 60 -u "$neighbour_say" answer || answer=$(jq -Rsc '{error: .}' /run/neighbour.err)
   failed_paths=$(dmesg | grep -c "multipath: [0-9]*:$(cut -d: -f2 "/sys/block/$neighbour_map/dev"): Failing path") || true
   neighbour=$(jq -c --argjson failed "$failed_paths" --argjson max $NEIGHBOUR_MS_MAX \

@@ -58,6 +58,9 @@ wait_until() {
 exec {never}<> <(:)
 nap() { read -r -t 0.1 -u "$never" || true; }
 
+# tell FD WORDS: a line to whoever reads there. One that has died is found out by its silence, and not by our SIGPIPE.
+tell() { (trap '' PIPE && echo "$2" >&"$1") 2>/dev/null || true; }
+
 # ended_within SECONDS JOB
 ended_within() {
   local n
@@ -399,13 +402,13 @@ loss() { rule -A INPUT -i "i$1" -m statistic --mode random --probability "$2" -j
 
 # --- what is on the host --------------------------------------------------------------------------
 
-# One line for each thing that could be left over.
+# One line for each thing that could be left over, with what makes it that one: a disk has an address, a map its paths.
 inventory() {
-  local f
+  local f parts
   for f in /sys/class/iscsi_session/session*; do [ -e "$f" ] && echo "session ${f##*/} $(<"$f/targetname")"; done
-  for f in /sys/block/sd*; do [ -e "$f" ] && echo "device ${f##*/}"; done
+  for f in /sys/block/sd*; do [ -e "$f" ] && parts=("$f"/device/scsi_device/*) && echo "device ${f##*/} ${parts[*]##*/}"; done
   for f in /sys/class/scsi_device/*; do [ -e "$f" ] && [ ! -e "$f/device/block" ] && echo "unit ${f##*/}, no disk"; done
-  for f in /sys/block/dm-*; do [ -e "$f" ] && echo "map ${f##*/} $(<"$f/dm/uuid")"; done
+  for f in /sys/block/dm-*; do [ -e "$f" ] && parts=("$f"/slaves/*) && echo "map ${f##*/} $(<"$f/dm/uuid") of ${parts[*]##*/}"; done
   for f in /dev/disk/by-id/dm-uuid-mpath-*; do [ -L "$f" ] && echo "link $f"; done
   for f in "$STATE"/*.log; do [ -e "$f" ] && echo "log $f"; done
   for f in $NODES; do [ -d "$f" ] && find "$f" -type f -printf 'node record %p\n'; done

@@ -1,6 +1,6 @@
 # Whatever never answers, the call comes back by its deadline, its process ends, the log says what is
 # left, and the next call reaps that: an iscsid that says nothing, a target that answers logins and no
-# command (so that a scan hangs in the kernel), a udev that never settles, a lock that is never freed.
+# command (so that a scan or a delete hangs in the kernel), a udev that never settles, a lock that is never freed.
 # Flushes that hang have scenarios of their own (d4).
 # Keeps: A1, D5, D9, H3
 make_storage 2
@@ -19,6 +19,7 @@ returns() {
   check "$3 is back" at_most $((SECONDS - start)) $((($1 + undo) * LAB_SLOWNESS + 10))
 }
 no_hawser() { ! grep -qsx hawser /proc/[0-9]*/comm; }
+is_stuck() { grep -qs '^[0-9]* (hawser) D' /proc/[0-9]*/task/*/stat; }
 reaped() {
   check "what was left behind has ended" wait_until 60 no_hawser
   expect_exit 0 hawser recover --json
@@ -88,6 +89,18 @@ check "its process has ended" wait_until 10 no_hawser
 check "nothing is left" nothing_left
 commands -D
 
+say "a disk is not deleted by the deadline"
+expect_exit 0 hawser attach --json $(volume)
+id=$(field .id)
+udevadm settle --timeout=60
+for timeout in /sys/class/iscsi_session/session*/recovery_tmo; do echo 600 >"$timeout"; done
+commands -A
+returns 10 2 detach --json --force --timeout 10 "$id"
+check "the kernel deletes it still" is_stuck
+check "the log has what is left" equal "$(field '.[0].status' <(hawser list --json))" detaching
+commands -D
+reaped
+
 say "udev never settles"
 kill -STOP $udevd_pid
 returns 60 0 attach --json --timeout 60 $(volume)
@@ -100,10 +113,12 @@ reaped
 
 say "a lock is never freed"
 portal_down 2
-hawser attach --json --timeout 60 --login-timeout 30 --min-paths 2 $(volume) >/run/first 2>&1 &
+"$HAWSER" attach --json --timeout 60 --login-timeout 30 --min-paths 2 $(volume) >/run/first 2>&1 &
 first=$!
 check "it waits for the second portal" wait_until 20 has_session
 find_worker $first
+has_log() { [[ $(readlink "/proc/$worker/fd/"*) == *"$STATE"/*.log* ]]; }
+check "the one that is stopped has the log" has_log
 kill -STOP $worker
 for verb in attach detach; do
   returns 4 1 $verb --json --timeout 4 $(volume)

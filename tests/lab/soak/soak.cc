@@ -12,6 +12,8 @@
 #include <linux/loop.h>
 #include <malloc.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -68,6 +70,7 @@ struct Volume {
   bool is_known = true;  // Else a call failed in its middle, and what became of it has to be asked.
   bool is_attached = false;
   std::string device{};  // Empty while it is attached in name only: somebody took away the map.
+  std::string wwid{};    // What the device has to be.
   std::uint64_t size = kSizeMin;
   std::uint64_t generation = 0;
   // What each block was last written with. Empty: never, or it is not known whether that arrived.
@@ -82,6 +85,13 @@ Block content_of(const Volume& volume, std::size_t block, std::uint64_t generati
   for (std::size_t i = 0; i < kBlockSize; ++i)
     content.bytes[i] = word[i % word.size()];
   return content;
+}
+
+std::string first_line(const std::string& path) {
+  std::string line;
+  std::ifstream file(path);
+  std::getline(file, line);
+  return line;
 }
 
 void tell(const std::string& text) {
@@ -174,9 +184,9 @@ class Worker {
 
   // With the network, the daemons and the target in order nothing of it may fail for long.
   void rest() {
-    constexpr int kTries = 5;
     can_stop_ = false;
     for (Volume* volume : volumes_) {
+      if (!is_detached(*volume)) read_all(*volume);
       for (int n = 0; n < kTries && !is_detached(*volume); ++n) {
         if (!volume->is_known) settle(*volume);
         if (volume->is_known && volume->is_attached) detach(*volume, false);
@@ -187,6 +197,8 @@ class Worker {
   }
 
  private:
+  static constexpr int kTries = 5;
+
   std::size_t below(std::size_t end) {
     return std::uniform_int_distribution<std::size_t>(0, end - 1)(random_);
   }
@@ -204,17 +216,23 @@ class Worker {
 
   // A call with a deadline: usually a generous one, sometimes far too short, or it is cancelled.
   auto call(const std::string& name, const std::string& what, auto&& function) {
+    const TimePoint start = kClock.now();
     auto budget = std::chrono::milliseconds(60s);
     std::optional<Canceller> canceller;
     if (can_stop_ && one_in(16)) budget = std::chrono::milliseconds(100 + below(3000));
-    if (can_stop_ && one_in(16)) canceller.emplace(std::chrono::milliseconds(below(3000)));
+    TimePoint end = start + budget;
+    if (can_stop_ && one_in(16)) {
+      const auto delay = std::chrono::milliseconds(below(3000));
+      canceller.emplace(delay);
+      end = std::min(end, start + delay);
+    }
     const Ctx ctx{.clock = kClock,
-                  .deadline = kClock.now() + budget,
+                  .deadline = start + budget,
                   .stop = canceller ? canceller->token() : std::stop_token{}};
     tell(name + " " + what);
     auto result = function(ctx);
     tell(name + " " + what + ": " + (result ? "done" : result.error().message()));
-    const auto late = std::max(kClock.now() - ctx.deadline, std::chrono::nanoseconds(0));
+    const auto late = std::max(kClock.now() - end, std::chrono::nanoseconds(0));
     tally_.count(name, result ? "done" : to_string(result.error().code()), late);
     return result;
   }
@@ -328,6 +346,7 @@ class Worker {
     volume.is_known = true;
     volume.is_attached = true;
     volume.device = attachment.path;
+    volume.wwid = attachment.wwid;
     check(volume);
   }
 
@@ -365,30 +384,66 @@ class Worker {
     return is_written;
   }
 
+  // What nobody has open multipathd may take away, and its number may be another volume's then;
+  // what is open stays what it is. Nothing if it cannot be opened: its paths may all be lost.
+  static UniqueFd open_device(Volume& volume, int flags) {
+    UniqueFd fd(::open(volume.device.c_str(), flags | O_CLOEXEC));
+    struct stat status {};
+    if (!fd || ::fstat(fd.get(), &status) != 0) return UniqueFd();
+    const std::string sysfs = "/sys/dev/block/" + std::to_string(major(status.st_rdev)) + ':' +
+                              std::to_string(minor(status.st_rdev));
+    const std::string bare_wwid = volume.wwid.empty() ? "" : "naa." + volume.wwid.substr(1);
+    const bool is_it = first_line(sysfs + "/dm/uuid") == "mpath-" + volume.wwid ||
+                       first_line(sysfs + "/device/wwid") == bare_wwid;
+    if (is_it) return fd;
+    tell(volume.device + " is not " + volume.wwid + " any more");
+    volume.is_known = false;
+    return UniqueFd();
+  }
+
   void write(Volume& volume) {
-    const int direct = one_in(2) ? O_DIRECT : 0;
-    const UniqueFd fd(::open(volume.device.c_str(), O_RDWR | O_CLOEXEC | direct));
-    if (!fd) return;  // Its paths may all be lost.
+    const UniqueFd fd = open_device(volume, O_RDWR | (one_in(2) ? O_DIRECT : 0));
+    if (!fd) return;
     if (!write_blocks(volume, fd.get()) || ::fsync(fd.get()) != 0) volume.written = {};
     check(volume);
   }
 
   // What a detach that comes next has to bring to the target, or to say that it cannot.
   void write_unsynced(Volume& volume) {
-    const UniqueFd fd(::open(volume.device.c_str(), O_RDWR | O_CLOEXEC));
+    const UniqueFd fd = open_device(volume, O_RDWR);
     if (fd && !write_blocks(volume, fd.get())) volume.written = {};
   }
 
-  void check(Volume& volume) {
-    const UniqueFd fd(::open(volume.device.c_str(), O_RDONLY | O_CLOEXEC | O_DIRECT));
-    if (!fd) return;
+  // With all in order each block that was written can be read, once its paths are back.
+  void read_all(Volume& volume) {
+    constexpr auto kPathsReturn = 5s;
+    for (int n = 0; n < kTries; ++n) {
+      if (n > 0) std::this_thread::sleep_for(kPathsReturn);
+      if (!volume.is_known) settle(volume);
+      if (is_detached(volume)) return;
+      if (volume.device.empty()) {
+        attach(volume);
+      } else if (volume.is_known) {
+        join(volume);
+      }
+      if (volume.is_known && check(volume)) return;
+    }
+    problem(volume, "cannot be read");
+  }
+
+  // False if a block could not be read: its paths may all be lost.
+  bool check(Volume& volume) {
+    const UniqueFd fd = open_device(volume, O_RDONLY | O_DIRECT);
+    if (!fd) return false;
+    bool is_read = true;
     int checked = 0;
     for (std::size_t n = 0; n < kBlocks; ++n) {
       if (!volume.written[n]) continue;
       Block block;
       const ssize_t got =
           ::pread(fd.get(), block.bytes.data(), kBlockSize, static_cast<off_t>(n * kBlockSize));
-      if (got != static_cast<ssize_t>(kBlockSize)) break;
+      is_read = got == static_cast<ssize_t>(kBlockSize);
+      if (!is_read) break;
       ++checked;
       if (block == content_of(volume, n, *volume.written[n])) continue;
       problem(volume, "block " + std::to_string(n) + " should be of generation " +
@@ -397,6 +452,7 @@ class Worker {
       volume.written[n].reset();
     }
     tally_.count_blocks(0, checked);
+    return is_read;
   }
 
   Client& client_;

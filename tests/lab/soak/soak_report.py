@@ -29,10 +29,10 @@ def page(rounds, seconds, verdict, about):
         "order again, every volume is detached, and the host is held against the state before: sessions, disks, maps, "
         "links, node records, entries of wwids, logs. Memory, file descriptors and threads are those of the process then.", "",
         "What fails under a fault may fail; the columns in bold must be 0. A problem is an error that no fault explains, a "
-        "block that is not what was written to it, or a volume that cannot be detached when all is in order.", "",
+        "block that is not what was written to it, or a volume that cannot be read or detached when all is in order.", "",
         f"{len(rounds)} rounds of {seconds} s of work: {verdict}.", "",
         *[f"- {what}: {value}" for what, value in about.items()], "",
-        "| round | calls done | failed under a fault | blocks written | read back | latest return after its deadline, ms "
+        "| round | calls done | failed under a fault | blocks written | read back | latest return after its deadline or cancellation, ms "
         "| heap, KiB | resident, KiB | descriptors | threads | **left** | **problems** |",
         "|" + "---|" * 12]
     for one in rounds:
