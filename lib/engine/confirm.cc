@@ -170,7 +170,9 @@ Result<PathCheck> expel_changed(const Ctx& ctx, Operation& operation, const LogS
     HAWSER_TRY(ensure_not_in_map(ctx, host, map.uuid, changed));
     HAWSER_TRY_ASSIGN(const std::vector<LogState> others, other_attachments(ctx, operation));
     for (std::size_t i = 0; i < changed.size(); ++i) {
-      if (!any_names(others, changed[i])) HAWSER_TRY(host.remove_device(ctx, changed[i]));
+      // Somebody else's, which a multipathd that lags took for the disk that had its name before.
+      const bool is_ours = state.has_brought(changed[i]) && !any_names(others, changed[i]);
+      if (is_ours) HAWSER_TRY(host.remove_device(ctx, changed[i]));
       HAWSER_TRY(operation.done(step::kExpel, numbers[i]));
     }
     return ok();

@@ -240,11 +240,25 @@ bool contains(const std::vector<std::string>& list, const std::string& value) {
   return std::find(list.begin(), list.end(), value) != list.end();
 }
 
+// Who uses it without having it open. A map keeps mounts from its disks, but not another target of
+// device-mapper's.
+Status check_not_held(const Ctx& ctx, Operation& operation, const Subject& subject) {
+  std::vector<std::string> nodes = subject.nodes();
+  for (const ScsiDevice& device : subject.devices)
+    if (!contains(nodes, device.name)) nodes.push_back(device.name);
+  for (const std::string& node : nodes) {
+    HAWSER_TRY_ASSIGN(const std::vector<std::string> holders, operation.host().holders(ctx, node));
+    if (!holders.empty()) return Error(Errc::busy, node + " is in use: " + listed(holders));
+  }
+  return ok();
+}
+
 // As of now: nobody is waited for.
 Result<bool> is_unused(const Ctx& ctx, Operation& operation, const Subject& subject) {
+  const Status free = check_not_held(ctx, operation, subject);
+  if (!free && free.error().code() == Errc::busy) return false;
+  HAWSER_TRY(free);
   for (const std::string& node : subject.nodes()) {
-    HAWSER_TRY_ASSIGN(const std::vector<std::string> holders, operation.host().holders(ctx, node));
-    if (!holders.empty()) return false;
     const Status closed = operation.host().wait_until_unused(ctx.within(kAtOnce), node);
     if (!closed && closed.error().code() == Errc::busy) return false;
     HAWSER_TRY(closed);
@@ -253,7 +267,7 @@ Result<bool> is_unused(const Ctx& ctx, Operation& operation, const Subject& subj
 }
 
 // A map that multipathd has made over a disk that was handed out says nothing of who has that open.
-// Nobody else can claim the disk then, so that only its openers are waited for.
+// Who holds it without a descriptor has been looked for, so that only its openers are waited for.
 Status wait_for_handed_out_disk(const Ctx& ctx, Operation& operation, const LogState& state,
                                 const Subject& subject) {
   const Ctx wait_ctx = before_last_look(ctx);
@@ -319,10 +333,8 @@ Status check_unused(const Ctx& ctx, Operation& operation, const LogState& state,
   if (are_unused) return wait_for_handed_out_disk(ctx, operation, state, subject);
   // Whoever has it open may write until he closes it.
   HAWSER_TRY(check_units(ctx, operation, state, subject));
-  for (const std::string& node : subject.nodes()) {
-    HAWSER_TRY_ASSIGN(const std::vector<std::string> holders, operation.host().holders(ctx, node));
-    if (!holders.empty()) return Error(Errc::busy, node + " is in use: " + listed(holders));
-  }
+  HAWSER_TRY_ASSIGN(subject, find_subject(ctx, operation, state));
+  HAWSER_TRY(check_not_held(ctx, operation, subject));
   const Ctx wait_ctx = before_last_look(ctx);
   for (std::vector<std::string> waited_for;;) {
     const std::vector<std::string> nodes = subject.nodes();

@@ -434,6 +434,10 @@ bool DeviceEntry::is_of(const ScsiDevice& device) const {
   return sid == device.sid && lun == device.hctl.lun && progress != Progress::ended;
 }
 
+bool DeviceEntry::is_of_other_unit(const ScsiDevice& device) const {
+  return !identity.empty() && !device.identity.empty() && !same_unit(identity, device.identity);
+}
+
 std::string place_of(const LoggedPath& path) {
   return path.spec.target + " LUN " + std::to_string(path.spec.lun);
 }

@@ -87,6 +87,8 @@ struct DeviceEntry {
 
   // Whether it is about this device, and has not ended.
   bool is_of(const ScsiDevice& device) const;
+  // Whether a device at its place is known to be another unit than the one that it brought.
+  bool is_of_other_unit(const ScsiDevice& device) const;
 };
 
 struct NodeEntry {

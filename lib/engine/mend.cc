@@ -9,6 +9,7 @@
 #include "engine/path.h"
 #include "engine/rivals.h"
 #include "engine/sessions.h"
+#include "engine/take_down.h"
 
 namespace hawser {
 namespace {
@@ -47,9 +48,13 @@ Result<bool> settle_device(const Ctx& ctx, Operation& operation, const LogState&
     if (is_in_map && same_unit(device.identity, state.identity)) return true;
     // multipathd may have put it in without a look at what it is.
     HAWSER_TRY(ensure_not_in_map(ctx, host, uuid, {device}));
-    if (entry.existed) continue;
+    if (entry.existed || entry.is_of_other_unit(device)) continue;
     HAWSER_TRY_ASSIGN(const std::vector<LogState> others, other_attachments(ctx, operation));
-    if (!any_names(others, device)) HAWSER_TRY(host.remove_device(ctx, device));
+    if (any_names(others, device)) continue;
+    HAWSER_TRY(check_disks_unused(ctx, operation, [&](const Ctx&) -> Result<Footprint> {
+      return Footprint{.devices = {device}, .map_uuids = {map_uuid_of(wwid_of(device.identity))}};
+    }));
+    HAWSER_TRY(host.remove_device(ctx, device));
   }
   if (!entry.existed) operation.undone(step::kDevice, entry.number);
   return false;

@@ -61,6 +61,11 @@ Result<Recovered> recover_detach(const Ctx& ctx, Operation& operation, const Log
     HAWSER_TRY(operation.abort(step::kDetach));
     return Recovered::kept;
   }
+  if (!state.is_forced) {
+    HAWSER_TRY(check_disks_unused(ctx, operation, [&](const Ctx& look_ctx) {
+      return unit_footprint(look_ctx, operation, state);
+    }));
+  }
   HAWSER_TRY_ASSIGN(const std::vector<std::string> left,
                     dismantle(ctx, operation, state, Removal::if_unused));
   if (left.empty()) return Recovered::completed;
@@ -95,6 +100,9 @@ Result<Recovered> recover_phase(const Ctx& ctx, Operation& operation, const LogS
   switch (state.phase) {
     case Phase::idle: break;
     case Phase::attaching:
+      HAWSER_TRY(check_disks_unused(ctx, operation, [&](const Ctx& look_ctx) {
+        return own_footprint(look_ctx, operation, state);
+      }));
       HAWSER_TRY(undo_attach(ctx, operation, state));
       HAWSER_TRY(end_attach(operation, state));
       return Recovered::undone;

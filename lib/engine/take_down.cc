@@ -18,6 +18,9 @@
 namespace hawser {
 namespace {
 
+// A process that died a moment ago has left its disks to udev's probes.
+constexpr std::chrono::seconds kProbesBudget{30};
+
 // By force, for a session whose disks the kernel does not finish deleting.
 constexpr std::chrono::seconds kLogoutBudget{60};
 
@@ -169,6 +172,26 @@ Result<bool> is_others_wwid(const Ctx& ctx, Operation& operation, const std::str
                      [&](const LogState& other) { return other.wwid == wwid; });
 }
 
+// Those that a map does not protect.
+Result<std::vector<ScsiDevice>> in_no_map(const Ctx& ctx, Host& host, const Footprint& footprint) {
+  std::vector<ScsiDevice> bare = footprint.devices;
+  for (const auto* uuids : {&footprint.map_uuids, &footprint.shared_map_uuids}) {
+    for (const std::string& uuid : *uuids) {
+      HAWSER_TRY_ASSIGN(const std::optional<Map> map, host.find_map(ctx, uuid));
+      std::erase_if(bare, [&](const ScsiDevice& d) { return map && map->has_path(d.dev); });
+    }
+  }
+  return bare;
+}
+
+Status wait_until_unused(const Ctx& ctx, Operation& operation, const ScsiDevice& device) {
+  Status unused = operation.host().wait_until_unused(ctx, device.name);
+  if (unused) return unused;
+  const Result<std::vector<std::string>> openers = operation.host().openers(ctx, device.name);
+  if (!openers || openers->empty()) return unused;
+  return std::move(unused).error().with("opened by " + listed(*openers));
+}
+
 // A take-down succeeds with a map that its openers keep, and by force with whatever it could not
 // remove.
 Status check_gone(const Ctx& ctx, Operation& operation, const Look& look) {
@@ -201,6 +224,11 @@ Result<Footprint> own_footprint(const Ctx& ctx, Operation& operation, const LogS
     for (const ScsiDevice& device : devices) {
       if (device.hctl.lun != entry.lun) continue;
       if (any_names(others, device)) continue;
+      if (entry.is_of_other_unit(device)) {
+        operation.warn("undo.other_unit", device.name + " (" + to_string(device.hctl) +
+                                              ") shows another unit now: left alone");
+        continue;
+      }
       used.push_back(device);
       if (!entry.existed) footprint.devices.push_back(device);
     }
@@ -260,9 +288,9 @@ Result<Footprint> unit_footprint(const Ctx& ctx, Operation& operation, const Log
       const bool is_in_map = map && map->has_path(device.dev);
       if (is_in_map || is_expelled(state, device)) {
         HAWSER_TRY_ASSIGN(const std::vector<LogState> others, other_attachments(ctx, operation));
-        const bool is_anothers = any_names(others, device);
-        if (is_in_map && is_anothers) footprint.spared.push_back(device);
-        if (is_in_map || !is_anothers) footprint.devices.push_back(device);
+        const bool is_ours = state.has_brought(device) && !any_names(others, device);
+        if (is_in_map && !is_ours) footprint.spared.push_back(device);
+        if (is_in_map || is_ours) footprint.devices.push_back(device);
         continue;
       }
       HAWSER_TRY_ASSIGN(const bool strays, is_stray(ctx, operation, state, device));
@@ -277,6 +305,31 @@ Result<Footprint> unit_footprint(const Ctx& ctx, Operation& operation, const Log
   if (state.wwid.empty()) return footprint;
   HAWSER_TRY(take_map(ctx, operation, map_uuid_of(state.wwid), map, footprint));
   return footprint;
+}
+
+Status check_not_held(const Ctx& ctx, Operation& operation, const Footprint& footprint) {
+  for (const ScsiDevice& device : footprint.devices) {
+    const auto is_it = [&](const ScsiDevice& spared) { return spared.dev == device.dev; };
+    if (std::any_of(footprint.spared.begin(), footprint.spared.end(), is_it)) continue;
+    HAWSER_TRY_ASSIGN(const std::vector<std::string> holders,
+                      operation.host().holders(ctx, device.name));
+    if (!holders.empty()) return Error(Errc::busy, device.name + " is in use: " + listed(holders));
+  }
+  return ok();
+}
+
+Status check_disks_unused(const Ctx& ctx, Operation& operation, const Look& look) {
+  const Ctx wait_ctx = ctx.within(at_most(ctx, kProbesBudget));
+  for (;;) {
+    HAWSER_TRY_ASSIGN(const Footprint there, look(ctx));
+    HAWSER_TRY(check_not_held(ctx, operation, there));
+    HAWSER_TRY_ASSIGN(const std::vector<ScsiDevice> bare, in_no_map(ctx, operation.host(), there));
+    Status unused;
+    for (const ScsiDevice& device : bare)
+      if (unused) unused = wait_until_unused(wait_ctx.within(kPassingOpener), operation, device);
+    // multipathd may have taken one into a map by now: then it is open for good.
+    if (unused || unused.error().code() != Errc::busy || !wait_ctx.check()) return unused;
+  }
 }
 
 Status undo_on_disk(const Ctx& ctx, Operation& operation) {
@@ -322,6 +375,7 @@ Status undo_attach(const Ctx& ctx, Operation& operation, const LogState& state, 
     Status scanned = finish_scans(by_force ? peacefully(ctx) : ctx, operation);
     if (!by_force) HAWSER_TRY(scanned);
     HAWSER_TRY_ASSIGN(const Footprint footprint, own_footprint(ctx, operation, state));
+    if (!by_force) HAWSER_TRY(check_not_held(ctx, operation, footprint));
     for (const std::string& uuid : footprint.shared_map_uuids)
       HAWSER_TRY(ensure_not_in_map(ctx, operation.host(), uuid, footprint.devices));
     const Look look = [&](const Ctx& look_ctx) -> Result<Footprint> {

@@ -15,7 +15,7 @@ struct Footprint {
   std::vector<std::string> map_uuids{};
   std::vector<std::string> shared_map_uuids{};  // These have devices of others, too, and stay.
   std::vector<ScsiDevice> strays{};             // Brought by a scan of ours, but of another unit.
-  std::vector<ScsiDevice> spared{};  // Of `devices`, what is another attachment's: it only leaves.
+  std::vector<ScsiDevice> spared{};  // Of `devices`, somebody else's: these only leave the map.
   bool has_session = true;  // To a target of the unit: somebody's scan may bring a device again.
 };
 
@@ -33,6 +33,13 @@ Result<Footprint> unit_footprint(const Ctx& ctx, Operation& operation, const Log
 
 // What is there of a volume now. Asked again and again, since things come back.
 using Look = std::function<Result<Footprint>(const Ctx&)>;
+
+// A map that is in use cannot be removed, but the kernel deletes a disk under whoever uses it.
+// Looks for mounts and for what is stacked on the disks. Errors: busy, naming who.
+Status check_not_held(const Ctx& ctx, Operation& operation, const Footprint& footprint);
+
+// The same, and those that no map has claimed are not open either: udev's probes are waited for.
+Status check_disks_unused(const Ctx& ctx, Operation& operation, const Look& look);
 
 enum class Removal {
   if_closed,  // A map that is open is refused at once: whoever has it open may have written.

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/listed.h"
 #include "engine/access.h"
 #include "engine/map_paths.h"
 #include "engine/rivals.h"
@@ -259,6 +260,12 @@ Status Unit::release(const Ctx& ctx, const Path& path) {
 
 Status Unit::add_to_map(const Ctx& ctx, const Path& path) {
   if (hung_) return check_in_map(ctx, path);
+  // A mount keeps the disk from a map, another target of device-mapper's does not.
+  HAWSER_TRY_ASSIGN(const std::vector<std::string> holders,
+                    operation_.host().holders(ctx, path.device.name));
+  if (!holders.empty()) {
+    return Error(Errc::busy, path.device.name + " is in use: " + listed(holders)).with(Stage::map);
+  }
   Status added = has_map_ ? grow_map(ctx, path) : create_map(ctx, path);
   if (added) return ok();
   if (is_left_behind(added.error()) && ctx.check()) hung_ = added.error();

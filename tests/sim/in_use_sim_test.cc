@@ -1,0 +1,134 @@
+// A disk that somebody uses is not taken from him: neither by a detach, over whose map the kernel
+// would let it go, nor by whoever takes back what a dead process has brought.
+#include "sim/foreign.h"
+
+namespace hawser {
+namespace {
+
+// What is there after each death of `work` that leaves a disk behind.
+void after_each_death(const std::function<void(SimProcess&)>& work,
+                      const std::function<void(SimWorld&)>& check) {
+  int left = 0;
+  Choices choices;
+  while (choices.next_run()) {
+    SimWorld world = sim_world();
+    Faults faults(choices, 1);
+    try {
+      SimProcess process(world, faults);
+      work(process);
+      continue;
+    } catch (const SimCrash&) {
+    }
+    if (world.devices.empty()) continue;
+    ++left;
+    check(world);
+    if (::testing::Test::HasFailure()) return;
+  }
+  EXPECT_GT(left, 5);
+}
+
+// A logical volume, say: what is stacked on a path does not have the map open.
+// Keeps: D7
+TEST(InUseSimTest, a_detach_is_refused_over_what_is_stacked_on_a_path) {
+  for (const Multipath multipath : {Multipath::preferred, Multipath::off}) {
+    SimWorld world = sim_world();
+    const VolumeSpec spec = sim_spec(multipath == Multipath::off ? 1 : 2);
+    attach_in_good_weather(world, spec, {.multipath = multipath});
+    const ScsiDevice disk = world.devices.begin()->second;
+    if (multipath == Multipath::off) map_foreign(world, kUnit, disk.dev);
+    world.held_nodes = {disk.name};
+    const std::string before = world.picture();
+
+    const Result<DetachReport> refused = detach_once(world, attachment_id(spec));
+
+    ASSERT_FALSE(refused);
+    EXPECT_EQ(refused.error().code(), Errc::busy) << refused.error().message();
+    EXPECT_EQ(world.picture(), before);
+  }
+}
+
+// Keeps: A8
+TEST(InUseSimTest, a_disk_that_something_is_stacked_on_becomes_no_path) {
+  SimWorld world = sim_world();
+  add_foreign(world, kTarget, "10.0.1.2", 1);
+  world.held_nodes = {only_device(world).name};
+  const std::string before = world.picture();
+  SimProcess process(world);
+
+  const Result<Attachment> refused = attach(process.ctx(), process.environment(), sim_spec(1), {});
+
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), Errc::busy) << refused.error().message();
+  EXPECT_EQ(world.picture(), before);
+}
+
+// A multipathd that lags takes it for the path that had its name before.
+// Keeps: D10
+TEST(InUseSimTest, a_strangers_disk_in_the_map_leaves_the_map_and_stays) {
+  SimWorld world = sim_world();
+  world.targets[kTarget][5] = "stranger";
+  attach_in_good_weather(world, sim_spec(2), {});
+  add_foreign(world, kTarget, "10.0.3.2", 5);
+  const auto theirs = std::find_if(world.devices.begin(), world.devices.end(),
+                                   [](const auto& one) { return one.second.hctl.lun == 5; });
+  ASSERT_NE(theirs, world.devices.end());
+  world.maps.begin()->second.paths.push_back({.dev = theirs->second.dev, .is_active = true});
+  world.open_nodes = {theirs->second.name};
+
+  const Result<DetachReport> done = detach_once(world, attachment_id(sim_spec(2)));
+
+  ASSERT_TRUE(done) << done.error().message();
+  EXPECT_TRUE(world.maps.empty());
+  EXPECT_EQ(only_device(world).hctl.lun, 5u);
+}
+
+// Keeps: D7, D9
+TEST(InUseSimTest, a_recovery_takes_no_disk_from_who_uses_it) {
+  const VolumeSpec spec = sim_spec(1);
+  const auto begin = [&](SimProcess& process) {
+    (void)attach(process.ctx(), process.environment(), spec, {.multipath = Multipath::off});
+  };
+  for (const bool is_mounted : {true, false}) {
+    after_each_death(begin, [&](SimWorld& world) {
+      std::set<std::string>& used = is_mounted ? world.held_nodes : world.open_nodes;
+      used = {world.devices.begin()->second.name};
+      const Result<RecoverReport> first = recover_once(world);
+      ASSERT_TRUE(first);
+      ASSERT_EQ(world.devices.size(), 1u);
+      used.clear();
+
+      EXPECT_TRUE(recover_once(world));
+      detach_in_good_weather(world, attachment_id(spec));
+      EXPECT_EQ(world.picture(), sim_world().picture());
+    });
+  }
+}
+
+// Somebody deleted the disk, and scanned what the array has put there since.
+// Keeps: D9, D10
+TEST(InUseSimTest, a_recovery_leaves_what_is_another_unit_at_the_place_by_now) {
+  const VolumeSpec spec = sim_spec(1);
+  const auto begin = [&](SimProcess& process) {
+    (void)attach(process.ctx(), process.environment(), spec, {.multipath = Multipath::off});
+  };
+  int replaced = 0;
+  after_each_death(begin, [&](SimWorld& world) {
+    const auto log = world.logs.find(attachment_id(spec));
+    ASSERT_NE(log, world.logs.end());
+    const bool is_known =
+        std::any_of(log->second.begin(), log->second.end(), [](const Record& record) {
+          return record.type == RecordType::done && record.step == "device";
+        });
+    if (!is_known) return;
+    ++replaced;
+    world.devices.begin()->second.identity = sim_identity("stranger");
+
+    (void)recover_once(world);
+
+    EXPECT_EQ(only_device(world).identity, sim_identity("stranger"));
+  });
+  EXPECT_GT(replaced, 3);
+}
+
+}  // namespace
+}  // namespace hawser
