@@ -4,6 +4,16 @@
 #include <utility>
 
 namespace hawser {
+namespace {
+
+// What a step of these changes is there after a crash of the machine as well, when the kernel has
+// forgotten all else.
+bool is_of_files(const Record& record) {
+  return record.type == RecordType::intent &&
+         (record.step == step::kNode || record.step == step::kWwid);
+}
+
+}  // namespace
 
 Operation::Operation(Environment environment, std::string id, std::unique_ptr<LogFile> log)
     : environment_(std::move(environment)), id_(std::move(id)), log_(std::move(log)) {}
@@ -239,6 +249,7 @@ Status Operation::append_step(Record record, Durability durability) {
 }
 
 Status Operation::append(Record record, Durability durability) {
+  if (is_of_files(record)) durability = Durability::disk;
   Status appended = log_->append(std::move(record), durability);
   if (appended) return appended;
   return std::move(appended).error().with(Stage::journal).with("transaction log of " + id_);

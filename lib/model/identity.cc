@@ -4,6 +4,8 @@
 #include <cctype>
 #include <string_view>
 
+#include "model/map.h"
+
 namespace hawser {
 namespace {
 
@@ -13,8 +15,8 @@ constexpr std::uint8_t kEui64 = 2;
 constexpr std::uint8_t kNaa = 3;
 constexpr std::uint8_t kScsiName = 8;
 
-// DM_UUID_LEN is 129 with its end, and "part15-mpath-" may stand before the WWID.
-constexpr std::size_t kWwidBytesMax = 115;
+// DM_UUID_LEN is 129 with its end.
+constexpr std::size_t kMapUuidBytesMax = 128;
 
 char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
 
@@ -153,7 +155,8 @@ std::string wwid_of(const Identity& identity) {
 }
 
 bool is_usable_wwid(const std::string& wwid) {
-  return !wwid.empty() && wwid.size() <= kWwidBytesMax &&
+  // The last of the partitions that kpartx makes has the longest UUID.
+  return !wwid.empty() && kernel_uuid("part15-mpath-" + wwid).size() <= kMapUuidBytesMax &&
          std::all_of(wwid.begin(), wwid.end(), [](char c) {
            return c > ' ' && c < 0x7f && c != '/' && c != '"' && c != '\\';
          });

@@ -194,12 +194,12 @@ Result<std::vector<DiscoveredTarget>> discover(const Ctx& ctx, const std::string
         .with(Stage::discover)
         .with_path(to_string(address), "", std::nullopt);
   };
+  Discovery discovery;  // The context tells it of what is still asked when it is destroyed.
   const Context context(::iscsi_create_context(initiator_name.c_str()));
   if (!context) return label(Error(Errc::exhausted, "libiscsi: no context"));
   Status ready = set_up(context.get(), chap);
   if (!ready) return label(std::move(ready).error());
 
-  Discovery discovery;
   if (::iscsi_connect_async(context.get(), to_string(address).c_str(), &on_connected, &discovery) !=
       0) {
     const char* text = ::iscsi_get_error(context.get());

@@ -193,7 +193,7 @@ TEST(RebootSimTest, an_attach_after_a_crash_without_recovery_is_whole) {
   EXPECT_EQ(attached, runs);
 }
 
-TEST(RebootSimTest, at_any_instant_of_an_attach) {
+void walk_to_a_reboot(void (SimWorld::*end)()) {
   const int runs = walk(
       sim_world(), 1,
       [&](SimProcess& process, SimWorld& world) {
@@ -204,7 +204,7 @@ TEST(RebootSimTest, at_any_instant_of_an_attach) {
           (void)attach_it();
         } catch (const SimCrash&) {
         }
-        world.reboot();
+        (world.*end)();
       },
       [&](SimWorld& world, bool) {
         EXPECT_FALSE(recover_in_good_weather(world, id()));
@@ -215,6 +215,14 @@ TEST(RebootSimTest, at_any_instant_of_an_attach) {
         EXPECT_EQ(world.picture(), kNoPicture);
       });
   EXPECT_GT(runs, 50);
+}
+
+TEST(RebootSimTest, at_any_instant_of_an_attach) { walk_to_a_reboot(&SimWorld::reboot); }
+
+// A node record may have a secret, and an entry of wwids makes multipathd claim the unit.
+// Keeps: R6
+TEST(RebootSimTest, the_power_is_lost_at_any_instant_of_an_attach) {
+  walk_to_a_reboot(&SimWorld::lose_power);
 }
 
 }  // namespace

@@ -25,13 +25,14 @@ class SimLogFile final : public LogFile {
     world_.locks.erase(lock_of_log(id_));
   }
 
-  Status append(Record record, Durability) override {
+  Status append(Record record, Durability durability) override {
     HAWSER_ASSERT(!is_removed_);  // It would go to a file without a name.
     if (is_broken_) return Error(Errc::io, "the tail of the log is unknown");
     record.seq = records_.size() + 1;
     record.time_s = world_.wall_time_s;
     Status appended = faults_.change([&]() -> Status {
       world_.logs[id_].push_back(record);
+      if (durability == Durability::disk) world_.durable[id_] = world_.logs[id_].size();
       return ok();
     });
     is_broken_ = !appended;
@@ -51,6 +52,7 @@ class SimLogFile final : public LogFile {
     if (is_broken_) return Error(Errc::io, "the tail of the log is unknown");
     Status taken = faults_.change([&]() -> Status {
       world_.logs[id_].resize(count);
+      world_.durable[id_] = count;
       return ok();
     });
     is_broken_ = !taken;
@@ -61,6 +63,7 @@ class SimLogFile final : public LogFile {
     is_removed_ = true;
     return faults_.change([&]() -> Status {
       world_.logs.erase(id_);
+      world_.durable.erase(id_);
       return ok();
     });
   }

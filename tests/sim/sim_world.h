@@ -74,7 +74,8 @@ struct SimWorld {
   std::set<std::string> wwids{};
   std::set<std::string> node_records{};
   std::map<std::string, std::vector<Record>> logs{};
-  std::set<std::string> unsafe_logs{};  // Which others can write to: they are not read.
+  std::map<std::string, std::size_t> durable{};  // How many records of a log outlive the machine.
+  std::set<std::string> unsafe_logs{};           // Which others can write to: they are not read.
   bool runs_multipathd = true;
   bool multipathd_is_quick = false;  // A disk that appears has its entry of wwids at once.
   bool blacklists = false;           // multipathd would destroy any map.
@@ -260,6 +261,14 @@ struct SimWorld {
       }
     }
     return {};
+  }
+
+  // Of a log only what was synced is there after that; of other files, at worst, everything.
+  void lose_power() {
+    for (auto& [id, records] : logs)
+      records.resize(std::min(records.size(), durable[id]));
+    std::erase_if(logs, [](const auto& log) { return log.second.empty(); });
+    reboot();
   }
 
   // The host is started again: what is on disk stays.

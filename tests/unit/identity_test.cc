@@ -56,6 +56,9 @@ TEST(WwidTest, is_never_something_that_a_file_a_command_or_a_map_cannot_carry) {
   }
   EXPECT_FALSE(is_usable_wwid(""));
   EXPECT_FALSE(is_usable_wwid("3600 1405"));
+  // The kernel has each of these as four characters, of 128 in all.
+  EXPECT_TRUE(is_usable_wwid("1" + std::string(28, '!')));
+  EXPECT_FALSE(is_usable_wwid("1" + std::string(29, '!')));
 }
 
 // Keeps: A6
