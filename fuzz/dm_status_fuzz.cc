@@ -1,6 +1,8 @@
 // Property: the paths that are read stand in the line, in that order, as "NUMBER STATE FAILURES";
-// and a line that is made of them is read as the same paths.
+// and a line that is made of them, in one group or in one each, is read as the same paths.
+#include <algorithm>
 #include <string>
+#include <vector>
 
 #include "hawser/detail/assert.h"
 
@@ -10,12 +12,14 @@
 
 namespace {
 
-// One group of all paths, as the kernel writes it without a queue, a handler or a selector's words.
-std::string line_of(const std::vector<hawser::MapPathStatus>& paths) {
-  std::string line = "2 0 0 0 1 1 A 0 " + std::to_string(paths.size()) + " 0";
-  for (const hawser::MapPathStatus& path : paths) {
-    line += ' ' + to_string(path.dev) + (path.is_active ? " A " : " F ") +
-            std::to_string(path.fail_count);
+// Groups of `size` paths, as the kernel writes them without a queue, a handler or a selector's
+// words.
+std::string line_of(const std::vector<hawser::MapPathStatus>& paths, std::size_t size) {
+  std::string line = "2 0 0 0 " + std::to_string((paths.size() + size - 1) / size) + " 1";
+  for (std::size_t i = 0; i < paths.size(); ++i) {
+    if (i % size == 0) line += " E 0 " + std::to_string(std::min(size, paths.size() - i)) + " 0";
+    line += ' ' + to_string(paths[i].dev) + (paths[i].is_active ? " A " : " F ") +
+            std::to_string(paths[i].fail_count);
   }
   return line;
 }
@@ -48,6 +52,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     at += 3;
   }
   if (paths->size() > 1024) return 0;  // More than one group may have.
-  HAWSER_ASSERT(*hawser::decode_status(line_of(*paths)) == *paths);
+  if (paths->empty()) return 0;
+  HAWSER_ASSERT(*hawser::decode_status(line_of(*paths, paths->size())) == *paths);
+  HAWSER_ASSERT(*hawser::decode_status(line_of(*paths, 1)) == *paths);
   return 0;
 }

@@ -31,9 +31,9 @@ void check(const hawser::IscsidReply& reply, const std::string& bytes, IscsidCom
   const bool is_success = reply.result == hawser::iscsid_result::kSuccess;
   HAWSER_ASSERT(reply.counters.has_value() ==
                 (command == IscsidCommand::session_stats && is_success));
+  const bool has_name = command == IscsidCommand::config_initiator_name && is_success;
+  HAWSER_ASSERT(reply.initiator_name == (has_name ? std::string(bytes.c_str() + 8) : ""));
   HAWSER_ASSERT(reply.initiator_name.size() < 255);
-  HAWSER_ASSERT(reply.initiator_name == bytes.substr(8, reply.initiator_name.size()) ||
-                reply.initiator_name.empty());
   if (is_success) return;
   const hawser::Error error = hawser::iscsid_error(reply.result, command);
   HAWSER_ASSERT(error.iscsi_status() == reply.result);

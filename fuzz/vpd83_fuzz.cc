@@ -1,7 +1,10 @@
 // Property: the designators that are taken, written as a page again, give the same designators, and
 // none when written as those of a port; what stands behind the page is no part of it; and a page
-// with its last byte cut off is refused.
+// with its last byte cut off is refused. And all designators of a page that is made of the input
+// are taken.
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "hawser/detail/assert.h"
 
@@ -25,6 +28,23 @@ std::string page_of(const std::vector<hawser::Designator>& designators, int asso
   return page + body;
 }
 
+// Each begins with its code set and type, and its length; of those without a length nothing is
+// made.
+std::vector<hawser::Designator> designators_in(std::string_view input) {
+  std::vector<hawser::Designator> designators;
+  while (input.size() > 2 && designators.size() < 64) {
+    const auto kind = static_cast<unsigned char>(input[0]);
+    const auto length = static_cast<unsigned char>(input[1]);
+    const std::string bytes(input.substr(2, length));
+    input.remove_prefix(2 + bytes.size());
+    if (bytes.empty()) continue;
+    designators.push_back({.type = static_cast<std::uint8_t>(kind & 15),
+                           .code_set = static_cast<std::uint8_t>(kind >> 4),
+                           .bytes = bytes});
+  }
+  return designators;
+}
+
 // How long the page says that it is, with its header.
 std::size_t length_of(const std::string& page) {
   return 4 + static_cast<unsigned char>(page[2]) * 256U + static_cast<unsigned char>(page[3]);
@@ -34,6 +54,8 @@ std::size_t length_of(const std::string& page) {
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string page(data, data + size);
+  const std::vector<hawser::Designator> made = designators_in(page);
+  HAWSER_ASSERT(*hawser::decode_vpd83(page_of(made, 0)) == made);
   const auto designators = hawser::decode_vpd83(page);
   if (!designators) {
     HAWSER_ASSERT(designators.error().code() == hawser::Errc::protocol);

@@ -24,7 +24,8 @@ void run_kept(const char* name, const Attached& start) {
       [&](SimWorld& world, bool) {
         EXPECT_TRUE(recover_in_good_weather(world, start.id));
         EXPECT_EQ(world.picture(), start.world.picture());
-      });
+      },
+      true);
   std::printf("%-28s %7d runs\n", name, runs);
   EXPECT_GT(runs, 30);
 }

@@ -106,6 +106,22 @@ TEST_F(NodeDbTest, nothing_but_records_is_ever_below_nodes) {
   EXPECT_EQ(files, std::vector<std::string>{file()});
 }
 
+// In a directory that a group may write to.
+TEST_F(NodeDbTest, a_link_in_the_place_of_the_lock_is_not_followed) {
+  tree_.write("victim", "untouched");
+  for (const char* to : {"victim", "not there"}) {
+    fs::create_symlink(tree_.path(to), tree_.path("lock/lock.hawser"));
+    EXPECT_FALSE(db().add(ctx(), login()));
+    fs::remove(tree_.path("lock/lock.hawser"));
+  }
+  EXPECT_EQ(read(tree_.path("victim")), "untouched");
+  EXPECT_FALSE(fs::exists(tree_.path("not there")));
+
+  fs::create_hard_link(tree_.path("victim"), tree_.path("lock/lock.hawser"));
+  EXPECT_TRUE(db().add(ctx(), login()));
+  EXPECT_EQ(read(tree_.path("victim")), "untouched");
+}
+
 TEST_F(NodeDbTest, what_a_killed_writer_left_is_cleared_away) {
   tree_.write("iscsi/.hawser-record", "half a rec");
 
