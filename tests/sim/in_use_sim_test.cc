@@ -6,12 +6,12 @@ namespace hawser {
 namespace {
 
 // What is there after each death of `work` that leaves a disk behind.
-void after_each_death(const std::function<void(SimProcess&)>& work,
+void after_each_death(const SimWorld& start, const std::function<void(SimProcess&)>& work,
                       const std::function<void(SimWorld&)>& check) {
   int left = 0;
   Choices choices;
   while (choices.next_run()) {
-    SimWorld world = sim_world();
+    SimWorld world = start;
     Faults faults(choices, 1);
     try {
       SimProcess process(world, faults);
@@ -63,23 +63,46 @@ TEST(InUseSimTest, a_disk_that_something_is_stacked_on_becomes_no_path) {
 }
 
 // A multipathd that lags takes it for the path that had its name before.
-// Keeps: D10
-TEST(InUseSimTest, a_strangers_disk_in_the_map_leaves_the_map_and_stays) {
+SimWorld with_a_strangers_disk_in_the_map() {
   SimWorld world = sim_world();
   world.targets[kTarget][5] = "stranger";
   attach_in_good_weather(world, sim_spec(2), {});
   add_foreign(world, kTarget, "10.0.3.2", 5);
   const auto theirs = std::find_if(world.devices.begin(), world.devices.end(),
                                    [](const auto& one) { return one.second.hctl.lun == 5; });
-  ASSERT_NE(theirs, world.devices.end());
+  HAWSER_ASSERT(theirs != world.devices.end());
   world.maps.begin()->second.paths.push_back({.dev = theirs->second.dev, .is_active = true});
   world.open_nodes = {theirs->second.name};
+  return world;
+}
 
+bool has_theirs_only(const SimWorld& world) {
+  return world.maps.empty() && world.devices.size() == 1 && only_device(world).hctl.lun == 5;
+}
+
+// Keeps: D10
+TEST(InUseSimTest, a_strangers_disk_in_the_map_leaves_the_map_and_stays) {
+  SimWorld world = with_a_strangers_disk_in_the_map();
   const Result<DetachReport> done = detach_once(world, attachment_id(sim_spec(2)));
-
   ASSERT_TRUE(done) << done.error().message();
-  EXPECT_TRUE(world.maps.empty());
-  EXPECT_EQ(only_device(world).hctl.lun, 5u);
+  EXPECT_TRUE(has_theirs_only(world));
+}
+
+// Keeps: D9, D10
+TEST(InUseSimTest, a_strangers_disk_stays_whoever_dies_over_it) {
+  const std::string id = attachment_id(sim_spec(2));
+  for (const bool force : {false, true}) {
+    after_each_death(
+        with_a_strangers_disk_in_the_map(),
+        [&](SimProcess& process) {
+          (void)detach(process.ctx(), process.environment(), id, {.force = force});
+        },
+        [&](SimWorld& world) {
+          EXPECT_TRUE(recover_once(world));
+          EXPECT_TRUE(detach_once(world, id));
+          EXPECT_TRUE(has_theirs_only(world));
+        });
+  }
 }
 
 // Keeps: D7, D9
@@ -89,7 +112,7 @@ TEST(InUseSimTest, a_recovery_takes_no_disk_from_who_uses_it) {
     (void)attach(process.ctx(), process.environment(), spec, {.multipath = Multipath::off});
   };
   for (const bool is_mounted : {true, false}) {
-    after_each_death(begin, [&](SimWorld& world) {
+    after_each_death(sim_world(), begin, [&](SimWorld& world) {
       std::set<std::string>& used = is_mounted ? world.held_nodes : world.open_nodes;
       used = {world.devices.begin()->second.name};
       const Result<RecoverReport> first = recover_once(world);
@@ -104,6 +127,34 @@ TEST(InUseSimTest, a_recovery_takes_no_disk_from_who_uses_it) {
   }
 }
 
+// Its map is gone already, and a disk of it can be mounted.
+// Keeps: D7, D9
+TEST(InUseSimTest, a_recovery_of_a_detach_takes_no_disk_from_who_uses_it) {
+  const std::string id = attachment_id(sim_spec(2));
+  SimWorld start = sim_world();
+  attach_in_good_weather(start, sim_spec(2), {});
+  int without_map = 0;
+  const auto begin = [&](SimProcess& process) {
+    (void)detach(process.ctx(), process.environment(), id, {});
+  };
+  for (const bool is_mounted : {true, false}) {
+    after_each_death(start, begin, [&](SimWorld& world) {
+      if (!world.maps.empty()) return;
+      ++without_map;
+      std::set<std::string>& used = is_mounted ? world.held_nodes : world.open_nodes;
+      const std::string disk = world.devices.begin()->first;
+      used = {disk};
+      EXPECT_TRUE(recover_once(world));
+      EXPECT_TRUE(world.devices.contains(disk));
+      used.clear();
+
+      EXPECT_FALSE(recover_in_good_weather(world, id));
+      EXPECT_EQ(world.picture(), sim_world().picture());
+    });
+  }
+  EXPECT_GT(without_map, 3);
+}
+
 // Somebody deleted the disk, and scanned what the array has put there since.
 // Keeps: D9, D10
 TEST(InUseSimTest, a_recovery_leaves_what_is_another_unit_at_the_place_by_now) {
@@ -112,7 +163,7 @@ TEST(InUseSimTest, a_recovery_leaves_what_is_another_unit_at_the_place_by_now) {
     (void)attach(process.ctx(), process.environment(), spec, {.multipath = Multipath::off});
   };
   int replaced = 0;
-  after_each_death(begin, [&](SimWorld& world) {
+  after_each_death(sim_world(), begin, [&](SimWorld& world) {
     const auto log = world.logs.find(attachment_id(spec));
     ASSERT_NE(log, world.logs.end());
     const bool is_known =
