@@ -243,13 +243,9 @@ TEST(JoinSimTest, a_running_multipathd_is_left_to_reinstate_a_path) {
   EXPECT_EQ(active_paths(start.world), 1u);
 }
 
-// A stranger's disk that a dead join has brought may be somebody's by now, and multipathd may have
-// put it into our map all the same: it leaves the map, and stays.
-// Keeps: D10
-TEST(JoinSimTest, a_disk_that_another_has_attached_leaves_the_map_and_stays) {
-  const Degraded start = with_a_stranger_behind_the_late_portal();
-  VolumeSpec next = start.spec;
-  next.paths.resize(1);  // The stranger's.
+// What a dead join may leave of a path that shows another unit: its disk.
+void after_each_death_with_a_strangers_disk(
+    const Degraded& start, const std::function<void(SimWorld&, const ScsiDevice&)>& check) {
   int brought = 0;
   Choices choices;
   while (choices.next_run()) {
@@ -266,23 +262,52 @@ TEST(JoinSimTest, a_disk_that_another_has_attached_leaves_the_map_and_stays) {
     });
     if (disk == world.devices.end()) continue;
     ++brought;
-    const std::string name = disk->first;
-    const DevT dev = disk->second.dev;
+    check(world, ScsiDevice(disk->second));
+  }
+  EXPECT_GT(brought, 3);
+}
+
+// It may be somebody's by now, and multipathd may have put it into our map all the same: it leaves
+// the map, and stays.
+// Keeps: D10
+TEST(JoinSimTest, a_disk_that_another_has_attached_leaves_the_map_and_stays) {
+  const Degraded start = with_a_stranger_behind_the_late_portal();
+  VolumeSpec next = start.spec;
+  next.paths.resize(1);  // The stranger's.
+  after_each_death_with_a_strangers_disk(start, [&](SimWorld& world, const ScsiDevice& disk) {
     attach_in_good_weather(world, next, {.multipath = Multipath::off});
     const std::string uuid = "mpath-" + wwid_of(sim_identity(kUnit));
     Map& map = world.maps.at(uuid);
-    map.table = with_path(map.table, dev);
-    map.paths.push_back({.dev = dev, .is_active = true});
+    map.table = with_path(map.table, disk.dev);
+    map.paths.push_back({.dev = disk.dev, .is_active = true});
 
     EXPECT_TRUE(recover_in_good_weather(world, id_of(start)));
 
-    EXPECT_TRUE(world.devices.contains(name));
-    EXPECT_FALSE(world.maps.at(uuid).has_path(dev));
+    EXPECT_TRUE(world.devices.contains(disk.name));
+    EXPECT_FALSE(world.maps.at(uuid).has_path(disk.dev));
     detach_in_good_weather(world, attachment_id(next));
     detach_in_good_weather(world, id_of(start));
     EXPECT_EQ(world.picture(), start.before.picture());
+  });
+}
+
+// Keeps: D7
+TEST(JoinSimTest, a_disk_that_somebody_uses_is_not_taken_back) {
+  const Degraded start = with_a_stranger_behind_the_late_portal();
+  for (const bool is_mounted : {true, false}) {
+    after_each_death_with_a_strangers_disk(start, [&](SimWorld& world, const ScsiDevice& disk) {
+      std::set<std::string>& used = is_mounted ? world.held_nodes : world.open_nodes;
+      used = {disk.name};
+
+      EXPECT_TRUE(recover_once(world));
+
+      EXPECT_TRUE(world.devices.contains(disk.name));
+      used.clear();
+      EXPECT_TRUE(recover_in_good_weather(world, id_of(start)));
+      detach_in_good_weather(world, id_of(start));
+      EXPECT_EQ(world.picture(), start.before.picture());
+    });
   }
-  EXPECT_GT(brought, 3);
 }
 
 TEST(JoinSimTest, what_is_not_attached_cannot_be_joined) {
