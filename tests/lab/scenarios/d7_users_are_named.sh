@@ -54,6 +54,12 @@ swapoff "$path"
 dmsetup create stacked --table "0 2048 linear $path 0"
 check "a device on top is named" refused 30 "used by dm-"
 dmsetup remove stacked
+
+# The map claims its disks, but device-mapper shares that claim.
+disk=$(field '.paths[0].device' <(hawser show --json "$id"))
+dmsetup create stacked --table "0 2048 linear /dev/$disk 0"
+check "a device on top of a path is named" refused 30 "$disk is in use: used by dm-"
+dmsetup remove stacked
 sectors=$(<"/sys/block/${path#/dev/}/size")
 wwid=$(<"/sys/block/${path#/dev/}/dm/uuid")
 dmsetup create part1 --uuid "part1-$wwid" --table "0 $((sectors - 2048)) linear $path 2048"
