@@ -196,7 +196,8 @@ class HAWSER_API Client {
   /// @errors  not_found, corrupt, io.
   Result<std::vector<std::string>> log(const Ctx& ctx, const std::string& id);
 
-  /// Undoes or completes what a dead process left half-done. Spares what a live one works on.
+  /// Undoes or completes what a dead process left half-done. Spares what a live one works on, and a
+  /// disk that somebody uses by now: its volume is among those that failed, with busy.
   ///
   /// @blocks  Up to ctx.deadline. What there was no time for is among those that failed.
   Result<RecoverReport> recover(const Ctx& ctx);
