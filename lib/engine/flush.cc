@@ -243,12 +243,19 @@ bool contains(const std::vector<std::string>& list, const std::string& value) {
 // Who uses it without having it open. A map keeps mounts from its disks, but not another target of
 // device-mapper's.
 Status check_not_held(const Ctx& ctx, Operation& operation, const Subject& subject) {
-  std::vector<std::string> nodes = subject.nodes();
-  for (const ScsiDevice& device : subject.devices)
-    if (!contains(nodes, device.name)) nodes.push_back(device.name);
+  Host& host = operation.host();
+  const auto used_by = [](const std::string& node, const std::vector<std::string>& holders) {
+    return Error(Errc::busy, node + " is in use: " + listed(holders));
+  };
+  const std::vector<std::string> nodes = subject.nodes();
   for (const std::string& node : nodes) {
-    HAWSER_TRY_ASSIGN(const std::vector<std::string> holders, operation.host().holders(ctx, node));
-    if (!holders.empty()) return Error(Errc::busy, node + " is in use: " + listed(holders));
+    HAWSER_TRY_ASSIGN(const std::vector<std::string> holders, host.holders(ctx, node));
+    if (!holders.empty()) return used_by(node, holders);
+  }
+  for (const ScsiDevice& device : subject.devices) {
+    if (contains(nodes, device.name)) continue;
+    HAWSER_TRY_ASSIGN(const std::vector<std::string> stacked, host.stacked_on(ctx, device.name));
+    if (!stacked.empty()) return used_by(device.name, stacked);
   }
   return ok();
 }

@@ -34,6 +34,23 @@ std::set<std::uint32_t> sids_of(const LogState& state, const SessionKey& key) {
   return sids;
 }
 
+// Waits until nobody uses the disk, and takes away the map that multipathd may have made of it.
+// Errors: busy.
+Status clear(const Ctx& ctx, Operation& operation, const std::string& uuid,
+             const ScsiDevice& device) {
+  Host& host = operation.host();
+  const std::string own = map_uuid_of(wwid_of(device.identity));
+  HAWSER_TRY(check_disks_unused(ctx, operation, [&](const Ctx&) -> Result<Footprint> {
+    return Footprint{.devices = {device}, .map_uuids = {uuid, own}};
+  }));
+  if (own == uuid) return ok();
+  HAWSER_TRY_ASSIGN(const std::optional<Map> map, host.find_map(ctx, own));
+  if (!map || !map->has_path(device.dev)) return ok();
+  HAWSER_TRY_ASSIGN(const std::vector<ScsiDevice> others, strangers_in(ctx, host, *map, {device}));
+  return others.empty() ? host.remove_map_if_closed(ctx, own)
+                        : ensure_not_in_map(ctx, host, own, {device});
+}
+
 // Undoes one device step of a join, unless the device is in use. True if it is.
 Result<bool> settle_device(const Ctx& ctx, Operation& operation, const LogState& state,
                            const DeviceEntry& entry) {
@@ -51,9 +68,16 @@ Result<bool> settle_device(const Ctx& ctx, Operation& operation, const LogState&
     if (entry.existed || entry.is_of_other_unit(device)) continue;
     HAWSER_TRY_ASSIGN(const std::vector<LogState> others, other_attachments(ctx, operation));
     if (any_names(others, device)) continue;
-    HAWSER_TRY(check_disks_unused(ctx, operation, [&](const Ctx&) -> Result<Footprint> {
-      return Footprint{.devices = {device}, .map_uuids = {map_uuid_of(wwid_of(device.identity))}};
-    }));
+    const Status is_free = clear(ctx, operation, uuid, device);
+    const bool is_stray = !same_unit(device.identity, state.identity);
+    if (is_stray && !is_free && is_free.error().code() == Errc::busy) {
+      operation.warn("join.left", device.name + " is another unit, and is left to who uses it: " +
+                                      is_free.error().message());
+      continue;
+    }
+    HAWSER_TRY(is_free);
+    HAWSER_TRY_ASSIGN(const std::optional<Map> now, host.find_map(ctx, uuid));
+    if (now && now->has_path(device.dev) && !is_stray) return true;
     HAWSER_TRY(host.remove_device(ctx, device));
   }
   if (!entry.existed) operation.undone(step::kDevice, entry.number);

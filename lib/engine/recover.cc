@@ -9,6 +9,7 @@
 #include "engine/budget.h"
 #include "engine/mend.h"
 #include "engine/path.h"
+#include "engine/rivals.h"
 #include "engine/sessions.h"
 
 namespace hawser {
@@ -62,6 +63,7 @@ Result<Recovered> recover_detach(const Ctx& ctx, Operation& operation, const Log
     return Recovered::kept;
   }
   if (!state.is_forced) {
+    HAWSER_TRY(finish_scans(ctx, operation));
     HAWSER_TRY(check_disks_unused(ctx, operation, [&](const Ctx& look_ctx) {
       return unit_footprint(look_ctx, operation, state);
     }));
@@ -100,6 +102,8 @@ Result<Recovered> recover_phase(const Ctx& ctx, Operation& operation, const LogS
   switch (state.phase) {
     case Phase::idle: break;
     case Phase::attaching:
+      HAWSER_TRY(hold_places(ctx.within(at_most(ctx, kPlacesBudget)), operation, state.paths));
+      HAWSER_TRY(finish_scans(ctx, operation));
       HAWSER_TRY(check_disks_unused(ctx, operation, [&](const Ctx& look_ctx) {
         return own_footprint(look_ctx, operation, state);
       }));

@@ -107,6 +107,26 @@ Result<bool> is_stray(const Ctx& ctx, Operation& operation, const LogState& stat
   return openers.empty();
 }
 
+// Of the disks that were brought: one whose place has another unit now, or that was refused for the
+// unit that it is, and that has been put to use.
+Result<bool> is_somebodys_by_now(const Ctx& ctx, Operation& operation, const LogState& state,
+                                 const ScsiDevice& device) {
+  const auto left = [&](const std::string& why) {
+    operation.warn("undo.other_unit",
+                   device.name + " (" + to_string(device.hctl) + ") is left alone: " + why);
+    return true;
+  };
+  const bool is_as_brought =
+      std::any_of(state.devices.begin(), state.devices.end(), [&](const DeviceEntry& entry) {
+        return entry.is_of(device) && !entry.existed && !entry.is_of_other_unit(device);
+      });
+  if (!is_as_brought) return left("it shows another unit now");
+  if (state.identity.empty() || same_unit(device.identity, state.identity)) return false;
+  HAWSER_TRY_ASSIGN(const std::vector<std::string> holders,
+                    operation.host().holders(ctx, device.name));
+  return !holders.empty() && left("it is another unit, and in use: " + listed(holders));
+}
+
 // A map of the unit's WWID may be over a unit of somebody else that shows the same.
 Status take_map(const Ctx& ctx, Operation& operation, const std::string& uuid,
                 const std::optional<Map>& map, Footprint& footprint) {
@@ -187,9 +207,14 @@ Result<std::vector<ScsiDevice>> in_no_map(const Ctx& ctx, Host& host, const Foot
 Status wait_until_unused(const Ctx& ctx, Operation& operation, const ScsiDevice& device) {
   Status unused = operation.host().wait_until_unused(ctx, device.name);
   if (unused) return unused;
-  const Result<std::vector<std::string>> openers = operation.host().openers(ctx, device.name);
-  if (!openers || openers->empty()) return unused;
-  return std::move(unused).error().with("opened by " + listed(*openers));
+  Host& host = operation.host();
+  const Result<std::vector<std::string>> openers = host.openers(ctx, device.name);
+  if (openers && !openers->empty()) {
+    return std::move(unused).error().with("opened by " + listed(*openers));
+  }
+  const Result<std::vector<std::string>> claims = host.claims(ctx, device);
+  if (!claims || claims->empty()) return unused;
+  return std::move(unused).error().with(listed(*claims));
 }
 
 // A take-down succeeds with a map that its openers keep, and by force with whatever it could not
@@ -224,13 +249,11 @@ Result<Footprint> own_footprint(const Ctx& ctx, Operation& operation, const LogS
     for (const ScsiDevice& device : devices) {
       if (device.hctl.lun != entry.lun) continue;
       if (any_names(others, device)) continue;
-      if (entry.is_of_other_unit(device)) {
-        operation.warn("undo.other_unit", device.name + " (" + to_string(device.hctl) +
-                                              ") shows another unit now: left alone");
-        continue;
-      }
       used.push_back(device);
-      if (!entry.existed) footprint.devices.push_back(device);
+      if (entry.existed) continue;
+      HAWSER_TRY_ASSIGN(const bool is_somebodys,
+                        is_somebodys_by_now(ctx, operation, state, device));
+      if (!is_somebodys) footprint.devices.push_back(device);
     }
   }
 

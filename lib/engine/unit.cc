@@ -62,6 +62,7 @@ Status Unit::admit(const Ctx& ctx, Path path) {
   if (multipath_ == Multipath::off) {
     HAWSER_TRY(keep_bare(ctx, path));
   } else if (wants_map_) {
+    HAWSER_TRY(check_not_stacked(ctx, path));
     HAWSER_TRY(add_to_map(ctx, path));
   }
   if (!has_map_) HAWSER_TRY(use_bare(ctx, path));
@@ -258,14 +259,16 @@ Status Unit::release(const Ctx& ctx, const Path& path) {
   return ok();
 }
 
+// A mount keeps the disk from a map, another target of device-mapper's does not.
+Status Unit::check_not_stacked(const Ctx& ctx, const Path& path) {
+  HAWSER_TRY_ASSIGN(const std::vector<std::string> stacked,
+                    operation_.host().stacked_on(ctx, path.device.name));
+  if (stacked.empty()) return ok();
+  return Error(Errc::busy, path.device.name + " is in use: " + listed(stacked)).with(Stage::map);
+}
+
 Status Unit::add_to_map(const Ctx& ctx, const Path& path) {
   if (hung_) return check_in_map(ctx, path);
-  // A mount keeps the disk from a map, another target of device-mapper's does not.
-  HAWSER_TRY_ASSIGN(const std::vector<std::string> holders,
-                    operation_.host().holders(ctx, path.device.name));
-  if (!holders.empty()) {
-    return Error(Errc::busy, path.device.name + " is in use: " + listed(holders)).with(Stage::map);
-  }
   Status added = has_map_ ? grow_map(ctx, path) : create_map(ctx, path);
   if (added) return ok();
   if (is_left_behind(added.error()) && ctx.check()) hung_ = added.error();

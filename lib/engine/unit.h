@@ -58,6 +58,7 @@ class Unit {
   Status remember_wwid(const Ctx& ctx);
   Status forget_wwid(const Ctx& ctx);
   Status refuse_map(const Ctx& ctx, const std::string& why);
+  Status check_not_stacked(const Ctx& ctx, const Path& path);
   Status add_to_map(const Ctx& ctx, const Path& path);
   Status check_in_map(const Ctx& ctx, const Path& path);
   Status create_map(const Ctx& ctx, const Path& path);

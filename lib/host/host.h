@@ -254,6 +254,11 @@ class Host {
   // by himself: mounts in any namespace, swap, devices stacked on it. In words for people.
   virtual Result<std::vector<std::string>> holders(const Ctx& ctx, const std::string& device) = 0;
 
+  // Of these only what is stacked on it, but for multipath maps: "used by dm-3 (LVM-...)". It costs
+  // little, and is all that can use a disk that a map has claimed: device-mapper shares its claims.
+  virtual Result<std::vector<std::string>> stacked_on(const Ctx& ctx,
+                                                      const std::string& device) = 0;
+
   // Processes that have it open, as far as they can be found: "dd (pid 123)".
   virtual Result<std::vector<std::string>> openers(const Ctx& ctx, const std::string& device) = 0;
 

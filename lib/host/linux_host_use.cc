@@ -73,9 +73,9 @@ Result<std::vector<DevT>> LinuxHost::numbers_of(const std::string& device) const
   return numbers;
 }
 
-Result<std::vector<std::string>> LinuxHost::holders(const Ctx& ctx, const std::string& device) {
-  HAWSER_TRY_ASSIGN(const std::vector<DevT> numbers, numbers_of(device));
-  HAWSER_TRY_ASSIGN(std::vector<std::string> users, mounts_of(ctx, kProc, numbers));
+Result<std::vector<std::string>> LinuxHost::stacked_on(const Ctx& ctx, const std::string& device) {
+  HAWSER_TRY(ctx.check());
+  std::vector<std::string> users;
   HAWSER_TRY_ASSIGN(const std::vector<std::string> parts, parts_of(device));
   std::vector<std::string> names = parts;
   names.push_back(device);
@@ -85,9 +85,19 @@ Result<std::vector<std::string>> LinuxHost::holders(const Ctx& ctx, const std::s
       if (std::find(parts.begin(), parts.end(), holder) != parts.end()) continue;
       const Result<std::string> uuid = sysfs_.attribute("class/block/" + holder + "/dm/uuid");
       if (uuid && uuid->starts_with(kMapUuidPrefix)) continue;  // The map over a path is ours.
+      // A map that is just going has no attributes any more.
+      if (holder.starts_with("dm-") && !sysfs_.exists("class/block/" + holder + "/dm")) continue;
       users.push_back("used by " + holder + (uuid && !uuid->empty() ? " (" + *uuid + ")" : ""));
     }
   }
+  return users;
+}
+
+Result<std::vector<std::string>> LinuxHost::holders(const Ctx& ctx, const std::string& device) {
+  HAWSER_TRY_ASSIGN(const std::vector<DevT> numbers, numbers_of(device));
+  HAWSER_TRY_ASSIGN(std::vector<std::string> users, mounts_of(ctx, kProc, numbers));
+  HAWSER_TRY_ASSIGN(const std::vector<std::string> stacked, stacked_on(ctx, device));
+  users.insert(users.end(), stacked.begin(), stacked.end());
   HAWSER_TRY_ASSIGN(const std::vector<std::string> blocks, sysfs_.list("block"));
   for (const std::string& block : blocks) {
     if (!block.starts_with("loop") || !sysfs_.exists("block/" + block + "/loop/backing_file"))

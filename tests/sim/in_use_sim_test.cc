@@ -27,6 +27,17 @@ void after_each_death(const SimWorld& start, const std::function<void(SimProcess
   EXPECT_GT(left, 5);
 }
 
+bool has_committed(const SimWorld& world, const std::string& id) {
+  return world.logs.at(id).back().type == RecordType::commit;
+}
+
+void expect_busy(SimWorld& world) {
+  const Result<RecoverReport> refused = recover_once(world);
+  ASSERT_TRUE(refused);
+  ASSERT_EQ(refused->failed.size(), 1u);
+  EXPECT_EQ(refused->failed.front().error.code(), Errc::busy);
+}
+
 // A logical volume, say: what is stacked on a path does not have the map open.
 // Keeps: D7
 TEST(InUseSimTest, a_detach_is_refused_over_what_is_stacked_on_a_path) {
@@ -36,7 +47,7 @@ TEST(InUseSimTest, a_detach_is_refused_over_what_is_stacked_on_a_path) {
     attach_in_good_weather(world, spec, {.multipath = multipath});
     const ScsiDevice disk = world.devices.begin()->second;
     if (multipath == Multipath::off) map_foreign(world, kUnit, disk.dev);
-    world.held_nodes = {disk.name};
+    world.stacked_nodes = {disk.name};
     const std::string before = world.picture();
 
     const Result<DetachReport> refused = detach_once(world, attachment_id(spec));
@@ -51,7 +62,7 @@ TEST(InUseSimTest, a_detach_is_refused_over_what_is_stacked_on_a_path) {
 TEST(InUseSimTest, a_disk_that_something_is_stacked_on_becomes_no_path) {
   SimWorld world = sim_world();
   add_foreign(world, kTarget, "10.0.1.2", 1);
-  world.held_nodes = {only_device(world).name};
+  world.stacked_nodes = {only_device(world).name};
   const std::string before = world.picture();
   SimProcess process(world);
 
@@ -115,8 +126,8 @@ TEST(InUseSimTest, a_recovery_takes_no_disk_from_who_uses_it) {
     after_each_death(sim_world(), begin, [&](SimWorld& world) {
       std::set<std::string>& used = is_mounted ? world.held_nodes : world.open_nodes;
       used = {world.devices.begin()->second.name};
-      const Result<RecoverReport> first = recover_once(world);
-      ASSERT_TRUE(first);
+      const bool is_attached = has_committed(world, attachment_id(spec));
+      if (!is_attached) expect_busy(world);
       ASSERT_EQ(world.devices.size(), 1u);
       used.clear();
 
@@ -144,7 +155,7 @@ TEST(InUseSimTest, a_recovery_of_a_detach_takes_no_disk_from_who_uses_it) {
       std::set<std::string>& used = is_mounted ? world.held_nodes : world.open_nodes;
       const std::string disk = world.devices.begin()->first;
       used = {disk};
-      EXPECT_TRUE(recover_once(world));
+      expect_busy(world);
       EXPECT_TRUE(world.devices.contains(disk));
       used.clear();
 
@@ -155,30 +166,63 @@ TEST(InUseSimTest, a_recovery_of_a_detach_takes_no_disk_from_who_uses_it) {
   EXPECT_GT(without_map, 3);
 }
 
-// Somebody deleted the disk, and scanned what the array has put there since.
+// Somebody deleted the disk, and scanned what the array has put there since. The map that was made
+// of it goes all the same.
 // Keeps: D9, D10
 TEST(InUseSimTest, a_recovery_leaves_what_is_another_unit_at_the_place_by_now) {
-  const VolumeSpec spec = sim_spec(1);
-  const auto begin = [&](SimProcess& process) {
-    (void)attach(process.ctx(), process.environment(), spec, {.multipath = Multipath::off});
-  };
-  int replaced = 0;
-  after_each_death(sim_world(), begin, [&](SimWorld& world) {
-    const auto log = world.logs.find(attachment_id(spec));
-    ASSERT_NE(log, world.logs.end());
-    const bool is_known =
-        std::any_of(log->second.begin(), log->second.end(), [](const Record& record) {
-          return record.type == RecordType::done && record.step == "device";
-        });
-    if (!is_known) return;
-    ++replaced;
-    world.devices.begin()->second.identity = sim_identity("stranger");
+  for (const Multipath multipath : {Multipath::preferred, Multipath::off}) {
+    const VolumeSpec spec = sim_spec(1);
+    const auto begin = [&](SimProcess& process) {
+      (void)attach(process.ctx(), process.environment(), spec, {.multipath = multipath});
+    };
+    int replaced = 0;
+    after_each_death(sim_world(), begin, [&](SimWorld& world) {
+      const auto& records = world.logs.at(attachment_id(spec));
+      const auto is_known = [](const Record& record) {
+        return record.type == RecordType::done && record.step == "device";
+      };
+      if (std::none_of(records.begin(), records.end(), is_known)) return;
+      if (has_committed(world, attachment_id(spec))) return;
+      ++replaced;
+      world.devices.begin()->second.identity = sim_identity("stranger");
 
-    (void)recover_once(world);
+      EXPECT_TRUE(recover_once(world));
+
+      EXPECT_EQ(only_device(world).identity, sim_identity("stranger"));
+      EXPECT_TRUE(world.maps.empty());
+      EXPECT_TRUE(world.logs.empty());
+    });
+    EXPECT_GT(replaced, 3);
+  }
+}
+
+// The disk of a path that was refused for what it is, and that somebody has put to use, is in
+// nobody's way.
+// Keeps: D7
+TEST(InUseSimTest, a_refused_disk_that_somebody_uses_is_left_to_him) {
+  const VolumeSpec spec = spec_of_both();
+  const auto begin = [&](SimProcess& process) {
+    (void)attach(process.ctx(), process.environment(), spec, {.min_paths = 2});
+  };
+  int used = 0;
+  after_each_death(two_targets("stranger"), begin, [&](SimWorld& world) {
+    const auto theirs = std::find_if(
+        world.devices.begin(), world.devices.end(),
+        [](const auto& one) { return one.second.identity == sim_identity("stranger"); });
+    const auto& records = world.logs.at(attachment_id(spec));
+    const bool is_known = std::any_of(records.begin(), records.end(), [](const Record& record) {
+      return record.step == "identity" && record.fields.at("wwid") == wwid_of(sim_identity(kUnit));
+    });
+    if (theirs == world.devices.end() || !is_known) return;
+    ++used;
+    world.stacked_nodes = {theirs->first};
+
+    EXPECT_FALSE(recover_in_good_weather(world, attachment_id(spec)));
 
     EXPECT_EQ(only_device(world).identity, sim_identity("stranger"));
+    EXPECT_TRUE(world.maps.empty());
   });
-  EXPECT_GT(replaced, 3);
+  EXPECT_GT(used, 0);
 }
 
 }  // namespace

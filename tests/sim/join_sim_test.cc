@@ -3,12 +3,10 @@
 // nothing; and the next join, and the next detach, have an easy time.
 #include "engine/join.h"
 #include "engine/map_paths.h"
-#include "sim/walk.h"
+#include "sim/foreign.h"
 
 namespace hawser {
 namespace {
-
-constexpr const char* kOther = "iqn.2026-11.org.example:t2";
 
 struct Degraded {
   SimWorld before;  // As it was before the attach, with every portal alive.
@@ -243,9 +241,9 @@ TEST(JoinSimTest, a_running_multipathd_is_left_to_reinstate_a_path) {
   EXPECT_EQ(active_paths(start.world), 1u);
 }
 
-// What a dead join may leave of a path that shows another unit: its disk.
-void after_each_death_with_a_strangers_disk(
-    const Degraded& start, const std::function<void(SimWorld&, const ScsiDevice&)>& check) {
+// What a dead join may leave: the disk of a unit.
+void after_each_death_with_a_disk(const Degraded& start, const char* unit,
+                                  const std::function<void(SimWorld&, const ScsiDevice&)>& check) {
   int brought = 0;
   Choices choices;
   while (choices.next_run()) {
@@ -257,9 +255,12 @@ void after_each_death_with_a_strangers_disk(
       continue;
     } catch (const SimCrash&) {
     }
-    const auto disk = std::find_if(world.devices.begin(), world.devices.end(), [](const auto& one) {
-      return one.second.identity == sim_identity("stranger");
-    });
+    const auto disk =
+        std::find_if(world.devices.begin(), world.devices.end(), [&](const auto& one) {
+          return one.second.identity == sim_identity(unit) &&
+                 !start.world.devices.contains(one.first) &&
+                 !world.maps.begin()->second.has_path(one.second.dev);
+        });
     if (disk == world.devices.end()) continue;
     ++brought;
     check(world, ScsiDevice(disk->second));
@@ -274,7 +275,7 @@ TEST(JoinSimTest, a_disk_that_another_has_attached_leaves_the_map_and_stays) {
   const Degraded start = with_a_stranger_behind_the_late_portal();
   VolumeSpec next = start.spec;
   next.paths.resize(1);  // The stranger's.
-  after_each_death_with_a_strangers_disk(start, [&](SimWorld& world, const ScsiDevice& disk) {
+  after_each_death_with_a_disk(start, "stranger", [&](SimWorld& world, const ScsiDevice& disk) {
     attach_in_good_weather(world, next, {.multipath = Multipath::off});
     const std::string uuid = "mpath-" + wwid_of(sim_identity(kUnit));
     Map& map = world.maps.at(uuid);
@@ -291,23 +292,63 @@ TEST(JoinSimTest, a_disk_that_another_has_attached_leaves_the_map_and_stays) {
   });
 }
 
+// Mounted, open, or under a map that multipathd has made of it and that is mounted: whoever uses it
+// keeps it, and the volume is in nobody's way.
 // Keeps: D7
-TEST(JoinSimTest, a_disk_that_somebody_uses_is_not_taken_back) {
+TEST(JoinSimTest, a_strangers_disk_that_somebody_uses_is_left_to_him) {
   const Degraded start = with_a_stranger_behind_the_late_portal();
+  for (const char* use : {"mount", "open", "map"}) {
+    after_each_death_with_a_disk(start, "stranger", [&](SimWorld& world, const ScsiDevice& disk) {
+      const bool is_under_map = use == std::string_view("map");
+      if (use == std::string_view("mount")) world.held_nodes = {disk.name};
+      if (use == std::string_view("open")) world.open_nodes = {disk.name};
+      if (is_under_map) {
+        map_foreign(world, "stranger", disk.dev);
+        world.open_nodes = {"dm-" + std::to_string(world.next_minor - 1)};
+      }
+
+      EXPECT_TRUE(recover_in_good_weather(world, id_of(start)));
+      detach_in_good_weather(world, id_of(start));
+
+      EXPECT_TRUE(world.devices.contains(disk.name)) << use;
+      EXPECT_EQ(world.maps.size(), is_under_map ? 1u : 0u) << use;
+    });
+  }
+}
+
+// Nor is the volume's own, and then it is refused until he lets go.
+// Keeps: D7, D9
+TEST(JoinSimTest, a_disk_that_somebody_uses_is_not_taken_back) {
+  const Degraded start = with_a_late_portal(2);
   for (const bool is_mounted : {true, false}) {
-    after_each_death_with_a_strangers_disk(start, [&](SimWorld& world, const ScsiDevice& disk) {
+    after_each_death_with_a_disk(start, kUnit, [&](SimWorld& world, const ScsiDevice& disk) {
       std::set<std::string>& used = is_mounted ? world.held_nodes : world.open_nodes;
       used = {disk.name};
 
-      EXPECT_TRUE(recover_once(world));
+      const Result<RecoverReport> refused = recover_once(world);
 
+      ASSERT_TRUE(refused);
+      ASSERT_EQ(refused->failed.size(), 1u);
+      EXPECT_EQ(refused->failed.front().error.code(), Errc::busy);
       EXPECT_TRUE(world.devices.contains(disk.name));
       used.clear();
       EXPECT_TRUE(recover_in_good_weather(world, id_of(start)));
+      expect_no_half_joined_path(world);
       detach_in_good_weather(world, id_of(start));
       EXPECT_EQ(world.picture(), start.before.picture());
     });
   }
+}
+
+// multipathd takes it into the map while udev's probes of it are waited for.
+TEST(JoinSimTest, a_disk_that_multipathd_takes_into_the_map_meanwhile_stays) {
+  const Degraded start = with_a_late_portal(2);
+  after_each_death_with_a_disk(start, kUnit, [&](SimWorld& world, const ScsiDevice& disk) {
+    world.wanted_nodes = {disk.name};
+    EXPECT_TRUE(recover_in_good_weather(world, id_of(start)));
+    EXPECT_TRUE(world.devices.contains(disk.name));
+    expect_no_half_joined_path(world);
+  });
 }
 
 TEST(JoinSimTest, what_is_not_attached_cannot_be_joined) {

@@ -85,6 +85,7 @@ class SimHost : public Host {
   Status forget_wwid(const Ctx& ctx, const std::string& wwid) override;
   Result<std::vector<std::string>> claims(const Ctx& ctx, const ScsiDevice& device) override;
   Result<std::vector<std::string>> holders(const Ctx& ctx, const std::string& device) override;
+  Result<std::vector<std::string>> stacked_on(const Ctx& ctx, const std::string& device) override;
   Result<std::vector<std::string>> openers(const Ctx& ctx, const std::string& device) override;
   Status wait_until_unused(const Ctx& ctx, const std::string& device) override;
   Result<bool> is_written(const Ctx& ctx, const Map& map,

@@ -318,6 +318,13 @@ Result<std::vector<std::string>> SimHost::holders(const Ctx& ctx, const std::str
   HAWSER_TRY(enter(ctx));
   HAWSER_TRY(faults_.look());
   if (world_.held_nodes.contains(device)) return std::vector<std::string>{"mounted on /srv"};
+  return stacked_on(ctx, device);
+}
+
+Result<std::vector<std::string>> SimHost::stacked_on(const Ctx& ctx, const std::string& device) {
+  HAWSER_TRY(ctx.check());
+  if (world_.stacked_nodes.contains(device))
+    return std::vector<std::string>{"used by dm-7 (LVM-x)"};
   return std::vector<std::string>{};
 }
 

@@ -109,6 +109,7 @@ struct SimWorld {
   std::set<std::string> open_nodes{};   // Somebody has them open and does not let go.
   std::set<std::string> stuck_nodes{};  // Somebody is stuck in I/O on them until it fails.
   std::set<std::string> held_nodes{};   // Mounted.
+  std::set<std::string> stacked_nodes{};  // A logical volume is on them, say.
   std::set<std::string>
       wanted_nodes{};  // multipathd opens these disks, and later takes them into the map.
   // Sessions whose connection iscsid has yet to make again, and the uptime at which it has.
