@@ -63,7 +63,7 @@ def machine(packages):
     }
 
 
-def begun(output, about):
+def resumed(output, about):
     """The cycles that a campaign before left in this directory. It ends the program if they cannot stand beside new ones."""
     output.mkdir(parents=True, exist_ok=True)
     machine_file, cycles_file = output / "machine.json", output / "cycles.jsonl"

@@ -97,7 +97,7 @@ soak_round() {
 }
 
 # Of the last round against the first, which has paid for what is made once. The heap of a process with
-# threads is never quite the same, by some KiB; fifty bytes a call would be more in an hour.
+# threads is never quite the same, by some KiB; fifty bytes a call would be more after some thirteen hundred calls.
 is_flat() {
   jq -es '(first | .figures) as $first | last | .figures
     | .heap_kib <= $first.heap_kib + 64 and .rss_kib <= $first.rss_kib + 8192
